@@ -1,0 +1,57 @@
+# Stave: make, make run, make test, make bench, make install, make format, make clean.
+BUILD ?= build
+PREFIX ?= /usr/local
+JOBS ?= 2
+CMAKE_FLAGS ?=
+
+CONFIGURE = cmake -S . -G Ninja -DSTAVE_WERROR=ON -DCMAKE_INSTALL_PREFIX=$(PREFIX) $(CMAKE_FLAGS)
+COMPILE = cmake --build
+CTEST = ctest --output-on-failure -j$(JOBS) --test-dir
+
+.PHONY: all run test test-packages test-plain test-address test-thread bench install format clean
+
+all:
+	$(CONFIGURE) -B $(BUILD) -DSTAVE_TESTS=OFF
+	$(COMPILE) $(BUILD) -j$(JOBS)
+
+run: all
+	BIN_DIR=$(BUILD)/bin scripts/demo.sh
+
+# The tests three times: as released, under address and undefined, under thread sanitizers.
+test: test-packages
+	$(MAKE) test-plain
+	$(MAKE) test-address
+	$(MAKE) test-thread
+
+test-packages:
+	scripts/install-packages.sh test
+
+test-plain:
+	$(CONFIGURE) -B $(BUILD) -DSTAVE_TESTS=ON
+	$(COMPILE) $(BUILD) -j$(JOBS)
+	$(CTEST) $(BUILD)
+
+test-address:
+	$(CONFIGURE) -B build-asan -DSTAVE_TESTS=ON -DSTAVE_SANITIZE=address,undefined
+	$(COMPILE) build-asan -j$(JOBS)
+	$(CTEST) build-asan -LE tidy
+
+# The thread sanitizer of gcc 12 needs addresses that are not randomised.
+test-thread:
+	$(CONFIGURE) -B build-tsan -DSTAVE_TESTS=ON -DSTAVE_SANITIZE=thread
+	$(COMPILE) build-tsan -j$(JOBS)
+	$$(setarch -R true 2>/dev/null && echo setarch -R) $(CTEST) build-tsan -LE tidy
+
+bench:
+	scripts/install-packages.sh bench
+	$(CONFIGURE) -B build-bench -DSTAVE_TESTS=OFF -DSTAVE_BENCH=ON
+	$(COMPILE) build-bench -j$(JOBS)
+
+install: all
+	cmake --install $(BUILD)
+
+format:
+	git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r clang-format -i
+
+clean:
+	rm -rf build build-asan build-tsan build-bench

@@ -1,0 +1,40 @@
+#!/bin/sh
+# Installs the Debian packages that building and testing needs and that are missing: `build`, `test` or `bench`.
+set -eu
+
+build="build-essential cmake ninja-build pkg-config libxxhash-dev"
+test="$build libcmocka-dev clang-format python3"
+bench="$build g++ liblmdb-dev libleveldb-dev librocksdb-dev libtkrzw-dev libkyotocabinet-dev"
+
+case "${1:-build}" in
+build) wanted=$build ;;
+test) wanted=$test ;;
+bench) wanted=$bench ;;
+*) echo "usage: $0 [build|test|bench]" >&2; exit 2 ;;
+esac
+
+if ! command -v dpkg-query >/dev/null 2>&1; then
+    echo "Not a Debian system; these packages, or what corresponds to them, are needed: $wanted"
+    exit 0
+fi
+
+missing=
+for package in $wanted; do
+    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$state" = installed ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null 2>&1 || { echo "Install as root, please: apt-get install$missing" >&2; exit 1; }
+    as_root=sudo
+fi
+
+echo "Installing what is missing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+# shellcheck disable=SC2086
+$as_root apt-get install -y --no-install-recommends $missing >/dev/null 2>&1 && exit 0
+$as_root apt-get update
+# shellcheck disable=SC2086
+$as_root apt-get install -y --no-install-recommends $missing

@@ -5,7 +5,6 @@
 #include "os/clock.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <time.h>
 
 #include "os/system.h"
@@ -30,11 +29,4 @@ uint64_t clock_monotonic_ns(void)
 {
     const struct timespec time = clock_read(CLOCK_MONOTONIC);
     return (uint64_t)time.tv_sec * NS_PER_SECOND + (uint64_t)time.tv_nsec;
-}
-
-void clock_sleep_ns(uint64_t duration_ns)
-{
-    struct timespec left = {.tv_sec = (time_t)(duration_ns / NS_PER_SECOND),
-                            .tv_nsec = (long)(duration_ns % NS_PER_SECOND)};
-    while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR) continue;
 }

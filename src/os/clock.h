@@ -13,7 +13,4 @@ uint64_t clock_wall_ms(void);
 /* Nanoseconds since some fixed moment. */
 uint64_t clock_monotonic_ns(void);
 
-/* Sleeps at least that long, signals or not. */
-void clock_sleep_ns(uint64_t duration_ns);
-
 #endif

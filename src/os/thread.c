@@ -147,6 +147,13 @@ void thread_yield(void)
     (void)sched_yield();
 }
 
+void thread_sleep_ns(uint64_t duration_ns)
+{
+    struct timespec left = {.tv_sec = (time_t)(duration_ns / NS_PER_SECOND),
+                            .tv_nsec = (long)(duration_ns % NS_PER_SECOND)};
+    while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR) continue;
+}
+
 uint32_t thread_processor(void)
 {
     const int processor = sched_getcpu();

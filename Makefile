@@ -11,6 +11,8 @@ CTEST = ctest --output-on-failure -j$(JOBS) --test-dir
 .PHONY: all run test test-packages test-plain test-address test-thread bench install format clean
 
 all:
+	@command -v cmake >/dev/null && command -v ninja >/dev/null || \
+		{ echo "To install what the build needs: scripts/install-packages.sh build"; exit 1; }
 	$(CONFIGURE) -B $(BUILD) -DSTAVE_TESTS=OFF
 	$(COMPILE) $(BUILD) -j$(JOBS)
 

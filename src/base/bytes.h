@@ -2,8 +2,8 @@
 /*
  * Little-endian integers in byte arrays, and arithmetic on sizes that cannot wrap unseen.
  *
- * The loads and stores go byte by byte, so they work at any alignment and on any machine; the compiler makes one
- * instruction of each.
+ * The loads and stores go byte by byte, so they work at any alignment and on any machine; the compiler makes
+ * one instruction of each.
  */
 #ifndef STAVE_BASE_BYTES_H
 #define STAVE_BASE_BYTES_H

@@ -2,8 +2,9 @@
 /*
  * What went wrong, for people: a status, the system's error number, and a sentence naming file and offset.
  *
- * A function that can fail takes a `struct error *`, which may be NULL, and fills it when it returns a status other
- * than STAVE_OK. The first error of an operation is the one worth keeping (style 7.5), so cleanup passes NULL.
+ * A function that can fail takes a `struct error *`, which may be NULL, and fills it when it returns a status
+ * other than STAVE_OK. The first error of an operation is the one worth keeping (style 7.5), so cleanup
+ * passes NULL.
  */
 #ifndef STAVE_BASE_ERROR_H
 #define STAVE_BASE_ERROR_H
@@ -21,8 +22,8 @@ struct error {
 #define ERROR_NONE ((struct error){.status = STAVE_OK})
 
 /*
- * Fills *error, if there is one, and returns `status`. When `system_error` is not 0 its text is added to the message,
- * after a colon. A message that is too long is cut.
+ * Fills *error, if there is one, and returns `status`. When `system_error` is not 0 its text is added to the
+ * message, after a colon. A message that is too long is cut.
  */
 enum stave_status error_set(struct error *error, enum stave_status status, int system_error,
                             const char *format, ...) __attribute__((format(printf, 4, 5)));

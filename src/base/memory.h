@@ -2,7 +2,8 @@
 /*
  * Memory from the C library: the only place that asks for it, so that a test can make any request fail.
  *
- * Every function returns NULL when there is no memory; nothing aborts. A size of 0 gives a pointer that can be freed.
+ * Every function returns NULL when there is no memory; nothing aborts. A size of 0 gives a pointer that can
+ * be freed.
  */
 #ifndef STAVE_BASE_MEMORY_H
 #define STAVE_BASE_MEMORY_H

@@ -5,7 +5,8 @@
  *   M1  A page of a mapped file is stored to only after map_populate_write() has granted it (no SIGBUS).
  *   M2  Anonymous pages start as zeroes.
  *
- * Offsets and sizes given to the hints need not be page aligned: they are widened to whole pages, within the mapping.
+ * Offsets and sizes given to the hints need not be page aligned: they are widened to whole pages, within the
+ * mapping.
  */
 #ifndef STAVE_OS_MAP_H
 #define STAVE_OS_MAP_H
@@ -43,8 +44,8 @@ void map_shrink(struct map *map, size_t size);
 
 /*
  * Makes the range present and writable, so that storing to it neither faults nor fails: MADV_POPULATE_WRITE.
- * STAVE_FULL or STAVE_IO where a store would have raised SIGBUS; STAVE_NO_MEMORY. On a kernel before 5.14 it answers
- * STAVE_INVALID.
+ * STAVE_FULL or STAVE_IO where a store would have raised SIGBUS; STAVE_NO_MEMORY. On a kernel before 5.14 it
+ * answers STAVE_INVALID.
  */
 enum stave_status map_populate_write(const struct map *map, uint64_t offset, size_t size,
                                      struct error *error);
@@ -58,8 +59,8 @@ void map_not_needed(const struct map *map, uint64_t offset, size_t size);
 bool map_resident(const struct map *map, uint64_t offset, size_t size);
 
 /*
- * Anonymous zeroed memory for large tables (M2): NULL if there is none. From 2 MiB up it is aligned to 2 MiB and asks
- * for huge pages. `size` is rounded up to whole pages; give pages_free() the same size.
+ * Anonymous zeroed memory for large tables (M2): NULL if there is none. From 2 MiB up it is aligned to 2 MiB
+ * and asks for huge pages. `size` is rounded up to whole pages; give pages_free() the same size.
  */
 void *pages_alloc(size_t size);
 void pages_free(void *pages, size_t size);

@@ -2,9 +2,9 @@
 /*
  * Every call that Stave makes to the operating system, and nothing else.
  *
- * Each function is the call of its name: results and errno as the manual pages say, one line each in system_linux.c.
- * Retrying EINTR and short transfers is the business of the layer above (file.h, dir.h, map.h). Tests put
- * tests/support/system_faulty.c before it and can make any of them fail.
+ * Each function is the call of its name: results and errno as the manual pages say, one line each in
+ * system_linux.c. Retrying EINTR and short transfers is the business of the layer above (file.h, dir.h,
+ * map.h). Tests put tests/support/system_faulty.c before it and can make any of them fail.
  */
 #ifndef STAVE_OS_SYSTEM_H
 #define STAVE_OS_SYSTEM_H

@@ -2,8 +2,9 @@
 /*
  * Makes the system fail under the library: for programs in tests/fault and tests/crash.
  *
- * These programs are linked so (ld --wrap) that every call of os/system.h and base/memory.h comes to system_faulty.c
- * and memory_faulty.c first. Calls of the chosen kinds are counted from 1 since the last arming, in all threads:
+ * These programs are linked so (ld --wrap) that every call of os/system.h and base/memory.h comes to
+ * system_faulty.c and memory_faulty.c first. Calls of the chosen kinds are counted from 1 since the last
+ * arming, in all threads:
  *
  *     bool fired = true;
  *     for (uint64_t nth = 1; fired; nth++) {
@@ -13,11 +14,12 @@
  *         assert_true(fired || status == STAVE_OK);
  *     }
  *
- * fault_choose() narrows what is counted, as in "the first fdatasync": fault_choose(FAULT_SYNC); fault_arm(1, EIO).
- * A crash ends the process with FAULT_CRASH_EXIT, so it is armed in a child made by fork before any store is open.
+ * fault_choose() narrows what is counted, as in "the first fdatasync": fault_choose(FAULT_SYNC); fault_arm(1,
+ * EIO). A crash ends the process with FAULT_CRASH_EXIT, so it is armed in a child made by fork before any
+ * store is open.
  *
- * For power loss see power_loss.h: fault_power_begin() here records, while the program runs, what each sync has made
- * durable.
+ * For power loss see power_loss.h: fault_power_begin() here records, while the program runs, what each sync
+ * has made durable.
  */
 #ifndef STAVE_TESTS_SUPPORT_FAULT_H
 #define STAVE_TESTS_SUPPORT_FAULT_H
@@ -47,9 +49,8 @@ enum fault_kind {
     FAULT_RANDOM = 1 << 17,
     FAULT_EVENT = 1 << 18, /* making an eventfd */
     FAULT_THREAD = 1 << 19,
-    FAULT_HINT =
-        1
-        << 20, /* what may fail without harm: other madvise, fadvise, mincore, sync_file_range, preadv(RWF_NOWAIT) */
+    FAULT_HINT = 1 << 20, /* what may fail without harm: other madvise, fadvise, mincore, sync_file_range,
+                             preadv(RWF_NOWAIT) */
     FAULT_MEMORY = 1 << 21,
 
     /* What a program changes on disk: the points between which a crash makes a difference. */
@@ -81,15 +82,17 @@ void fault_arm_crash(uint64_t nth, bool after);
 /* Back to no faults; whether there was one since the arming. The choice of kinds stays. */
 bool fault_disarm(void);
 
-/* Calls of the chosen kinds since the last arming; to know how many points there are, arm a number never reached. */
+/* Calls of the chosen kinds since the last arming; to know how many points there are, arm a number never
+ * reached. */
 uint64_t fault_count(void);
 
 /* Sets the wall clock forward, or back, by whole seconds. */
 void fault_shift_wall_clock(int64_t shift_ms);
 
 /*
- * From now on (in this process, and in children it forks) records in the existing, empty directory `shadow` what is
- * durable of `dir`; what is there already counts as durable. Every sync copies the whole file: keep segments small.
+ * From now on (in this process, and in children it forks) records in the existing, empty directory `shadow`
+ * what is durable of `dir`; what is there already counts as durable. Every sync copies the whole file: keep
+ * segments small.
  */
 void fault_power_begin(const char *dir, const char *shadow);
 void fault_power_end(void);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * base/memory.h with failures: ld --wrap sends every call from another file here, and __real_ names the original.
+ * base/memory.h with failures: ld --wrap sends every call from another file here, and __real_ names the
+ * original.
  */
 #include "base/memory.h"
 

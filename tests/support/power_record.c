@@ -2,8 +2,8 @@
 /*
  * Records in the shadow directory what each sync makes durable.
  *
- * The content is copied before the sync begins, since only what was written by then is promised, and put in place
- * after it succeeded. One sync at a time, so that an older copy never replaces a newer one.
+ * The content is copied before the sync begins, since only what was written by then is promised, and put in
+ * place after it succeeded. One sync at a time, so that an older copy never replaces a newer one.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -84,10 +84,16 @@ int __wrap_system_open(int dir_fd, const char *name, int flags, mode_t mode)
     return result;
 }
 
+/* A close that fails has closed all the same. */
 int __wrap_system_close(int fd)
 {
-    if (fault_before(FAULT_CLOSE) == FAULT_FAIL) return -1;
+    const enum fault_action action = fault_before(FAULT_CLOSE);
+    const int system_error = errno;
     const int result = __real_system_close(fd);
+    if (action == FAULT_FAIL) {
+        errno = system_error;
+        return -1;
+    }
     fault_after(FAULT_CLOSE);
     return result;
 }

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""What of the style can be read off the sources: includes, sizes, layout, first lines, banned functions."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = os.environ.get("STAVE_SOURCE_DIR") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+FOLDERS = ("include", "src", "net", "server", "cli", "tools", "bench", "fuzz", "examples", "tests")
+
+# Table 1.2 of the style: what a folder may include besides itself and stave.h.
+MAY_INCLUDE = {
+    "src/base": set(),
+    "src/os": {"base"},
+    "src/log": {"os", "base"},
+    "src/index": {"base"},
+    "src/store": {"log", "index", "os", "base"},
+    "net": {"base"},
+    "server": {"net", "base"},
+    "cli": {"net", "base"},
+    "tools": {"log", "os", "base"},
+    "bench": {"net", "base"},
+    "examples": set(),
+    "include": set(),
+}
+LAYERS = {"base", "os", "log", "index", "store", "net", "server", "cli", "tools", "bench"}
+
+FILE_LINES_MAX = 1000
+FUNCTION_LINES_MAX = 70
+COLUMNS_MAX = 110
+SPDX = "/* SPDX-License-Identifier: MIT */"
+BANNED = re.compile(r"(?<![\w.>])(strcpy|strcat|sprintf|vsprintf|gets|strtok|alloca)\s*\(")
+ALLOCATORS = re.compile(r"(?<![\w.>])(malloc|calloc|realloc|free|strdup|strndup|asprintf)\s*\(")
+SYSTEM_CALLS = re.compile(r"(?<![\w.>])(open|openat|read|write|pread|pwrite|mmap|munmap|madvise|fsync|fdatasync|ftruncate|"
+                          r"fallocate|rename|unlink|close|fcntl|fopen|abort|exit|printf|fprintf|puts)\s*\(")
+
+problems = []
+
+
+def report(path, line, text):
+    problems.append(f"{os.path.relpath(path, ROOT)}:{line}: {text}")
+
+
+def sources():
+    for folder in FOLDERS:
+        for directory, names, files in os.walk(os.path.join(ROOT, folder)):
+            names[:] = [name for name in names if not name.startswith("build")]
+            yield from (os.path.join(directory, name) for name in sorted(files) if name.endswith((".c", ".h")))
+
+
+def folder_of(path):
+    relative = os.path.relpath(path, ROOT)
+    parts = relative.split(os.sep)
+    return "/".join(parts[:2]) if parts[0] == "src" else parts[0]
+
+
+def without_comments_and_strings(text):
+    """The code alone, with its line breaks where they were."""
+
+    def blank(match):
+        kept = "\n" * match.group().count("\n")
+        return '""' + kept if match.group().startswith('"') else kept
+
+    return re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'', blank, text, flags=re.S)
+
+
+def check_includes(path, lines):
+    folder = folder_of(path)
+    if folder not in MAY_INCLUDE:
+        return
+    allowed = MAY_INCLUDE[folder] | {folder.split("/")[-1]}
+    for number, line in enumerate(lines, 1):
+        match = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
+        if not match or match.group(1) == "stave.h":
+            continue
+        layer = match.group(1).split("/")[0]
+        if "/" in match.group(1) and layer in LAYERS and layer not in allowed:
+            report(path, number, f"{folder} may not include {match.group(1)} (table 1.2)")
+        if folder in ("examples", "include"):
+            report(path, number, f"{folder} includes only stave.h")
+
+
+def check_lines(path, lines):
+    if lines[:1] != [SPDX]:
+        report(path, 1, f"the first line is not {SPDX}")
+    if len(lines) > 1 and not lines[1].startswith("/*"):
+        report(path, 2, "no comment on the file's purpose")
+    if len(lines) > FILE_LINES_MAX:
+        report(path, len(lines), f"more than {FILE_LINES_MAX} lines")
+    for number, line in enumerate(lines, 1):
+        if len(line) > COLUMNS_MAX:
+            report(path, number, f"{len(line)} columns, more than {COLUMNS_MAX}")
+
+
+def check_functions(path, lines):
+    """A function's body opens and closes with a brace in the first column."""
+    start = None
+    for number, line in enumerate(lines, 1):
+        if line == "{":
+            start = number
+        elif line.startswith("}") and start is not None:
+            if number - start + 1 > FUNCTION_LINES_MAX:
+                report(path, start, f"a function of {number - start + 1} lines, more than {FUNCTION_LINES_MAX}")
+            start = None
+
+
+def check_calls(path, code):
+    folder = folder_of(path)
+    relative = os.path.relpath(path, ROOT)
+    for number, line in enumerate(code.split("\n"), 1):
+        for match in BANNED.finditer(line):
+            report(path, number, f"{match.group(1)} is banned")
+        if not folder.startswith("src/"):
+            continue
+        if relative != "src/base/memory.c" and ALLOCATORS.search(line):
+            report(path, number, f"{ALLOCATORS.search(line).group(1)}: memory comes from base/memory.h")
+        if relative != "src/os/system_linux.c" and SYSTEM_CALLS.search(line):
+            report(path, number, f"{SYSTEM_CALLS.search(line).group(1)}: calls to the system stand in os/system_linux.c, "
+                                 "and the library neither prints nor exits")
+
+
+def check_modules(path):
+    """A source of a library layer has its header (style 1.5); system_linux.c is one of several for system.h."""
+    relative = os.path.relpath(path, ROOT)
+    if not relative.startswith("src/") or not path.endswith(".c"):
+        return
+    header = re.sub(r"(_linux)?\.c$", ".h", path)
+    if header.endswith(".h") and os.path.exists(header):
+        name = "/".join(os.path.relpath(header, ROOT).split(os.sep)[1:])
+        with open(path, encoding="utf-8") as file:
+            first = re.search(r'#include\s+([<"][^>"]+[>"])', file.read())
+        if first and first.group(1) != f'"{name}"':
+            report(path, 1, f"does not include its own header, {name}, first")
+
+
+def check_layout(paths):
+    if shutil.which("clang-format") is None:
+        problems.append("clang-format is not installed")
+        return
+    result = subprocess.run(["clang-format", "--dry-run", "-Werror", *paths], cwd=ROOT, capture_output=True, text=True)
+    if result.returncode != 0:
+        found = [line for line in result.stderr.split("\n") if "error:" in line]
+        problems.extend(found[:20])
+        problems.append("run `make format`")
+
+
+def main():
+    paths = list(sources())
+    for path in paths:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        lines = text.split("\n")[:-1] if text.endswith("\n") else text.split("\n")
+        check_lines(path, lines)
+        check_includes(path, lines)
+        check_functions(path, lines)
+        check_calls(path, without_comments_and_strings(text))
+        check_modules(path)
+    check_layout(paths)
+    print("\n".join(problems) if problems else f"{len(paths)} files are tidy")
+    return 1 if problems or not paths else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

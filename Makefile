@@ -53,6 +53,7 @@ install: all
 	cmake --install $(BUILD)
 
 format:
+	git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r python3 scripts/wrap-comments.py
 	git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r clang-format -i
 
 clean:

@@ -42,8 +42,10 @@ enum stave_status buffer_append_zero(struct buffer *buffer, size_t size);
 enum stave_status buffer_append_le32(struct buffer *buffer, uint32_t value);
 enum stave_status buffer_append_le64(struct buffer *buffer, uint64_t value);
 
-/* Appends printf-formatted text, without a final zero; results as buffer_reserve(), STAVE_INVALID for a bad
- * format. */
+/*
+ * Appends printf-formatted text, without a final zero; results as buffer_reserve(), STAVE_INVALID for a bad
+ * format.
+ */
 enum stave_status buffer_append_format(struct buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

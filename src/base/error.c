@@ -11,8 +11,10 @@
 
 enum { SYSTEM_TEXT_SIZE = 128 };
 
-/* Not a function of <string.h> by its name alone: the GNU variant returns the text, the POSIX one fills the
- * array. */
+/*
+ * Not a function of <string.h> by its name alone: the GNU variant returns the text, the POSIX one fills the
+ * array.
+ */
 static void append_system_text(char *message, int system_error)
 {
     char space[SYSTEM_TEXT_SIZE];

@@ -130,8 +130,10 @@ static enum stave_status visit_entries(const uint8_t *entries, size_t size, dir_
     return STAVE_OK;
 }
 
-/* A descriptor has one position: a list reads through one of its own, so that lists do not disturb each
- * other. */
+/*
+ * A descriptor has one position: a list reads through one of its own, so that lists do not disturb each
+ * other.
+ */
 enum stave_status dir_list(const struct dir *dir, dir_visit visit, void *context, struct error *error)
 {
     const int fd = open_retrying(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);

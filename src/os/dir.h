@@ -4,7 +4,7 @@
  *
  *   D1  A directory made by dir_create() is durable when the call returns: its parent has been synced.
  *   D2  Creations, renames, links and unlinks in a directory are durable after the next dir_sync() of it, not
- * before.
+ *       before.
  *
  * Results of every call: STAVE_OK, or STAVE_FULL, STAVE_PERMISSION, STAVE_NO_MEMORY, STAVE_IO with *error
  * filled; where a call also answers STAVE_NOT_FOUND or STAVE_EXISTS (positive: test for != STAVE_OK) it says
@@ -32,8 +32,10 @@ enum stave_status dir_open(const char *path, struct dir *ret_dir, struct error *
 /* Accepts an empty directory, and leaves one. */
 void dir_close(struct dir *dir);
 
-/* Makes one directory (not its parents) and syncs its parent (D1). Also STAVE_EXISTS, STAVE_NOT_FOUND (the
- * parent). */
+/*
+ * Makes one directory (not its parents) and syncs its parent (D1). Also STAVE_EXISTS, STAVE_NOT_FOUND (the
+ * parent).
+ */
 enum stave_status dir_create(const char *path, struct error *error);
 
 /* Makes what is there of entries durable (D2). */

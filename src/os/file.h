@@ -3,9 +3,11 @@
  * A file of a directory: whole reads and writes at an offset, space, size and durability.
  *
  *   F1  A read or write moves all its bytes or fails; only a read may stop early, at the file's end, and says
- * so. F2  After file_allocate() a write in that range does not fail for want of space (on file systems that
- * keep to it). F3  file_sync() makes content and size durable; the name is the directory's business
- * (dir_sync). F4  A failed sync is never repeated here, and never reported as success.
+ *       so.
+ *   F2  After file_allocate() a write in that range does not fail for want of space (on file systems that
+ *       keep to it).
+ *   F3  file_sync() makes content and size durable; the name is the directory's business (dir_sync).
+ *   F4  A failed sync is never repeated here, and never reported as success.
  *
  * Results of every call: STAVE_OK, or STAVE_FULL, STAVE_PERMISSION, STAVE_NO_MEMORY, STAVE_IO with path and
  * offset in *error; where a call also answers STAVE_NOT_FOUND or STAVE_EXISTS (positive: test for !=
@@ -67,8 +69,10 @@ enum stave_status file_read_resident(const struct file *file, void *data, size_t
 enum stave_status file_write_at(const struct file *file, const void *data, size_t size, uint64_t offset,
                                 struct error *error);
 
-/* Gives the range real disk space (F2), reading as zeroes where it was not written; the file grows to hold
- * it. */
+/*
+ * Gives the range real disk space (F2), reading as zeroes where it was not written; the file grows to hold
+ * it.
+ */
 enum stave_status file_allocate(const struct file *file, uint64_t offset, uint64_t size, struct error *error);
 
 enum stave_status file_truncate(const struct file *file, uint64_t size, struct error *error);

@@ -60,8 +60,10 @@ void thread_yield(void);
 /* Sleeps at least that long, signals or not. */
 void thread_sleep_ns(uint64_t duration_ns);
 
-/* The number of the processor that the caller runs on, or 0: a hint for spreading load, stale when it
- * arrives. */
+/*
+ * The number of the processor that the caller runs on, or 0: a hint for spreading load, stale when it
+ * arrives.
+ */
 uint32_t thread_processor(void);
 
 #endif

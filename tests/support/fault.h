@@ -49,8 +49,9 @@ enum fault_kind {
     FAULT_RANDOM = 1 << 17,
     FAULT_EVENT = 1 << 18, /* making an eventfd */
     FAULT_THREAD = 1 << 19,
-    FAULT_HINT = 1 << 20, /* what may fail without harm: other madvise, fadvise, mincore, sync_file_range,
-                             preadv(RWF_NOWAIT) */
+    FAULT_HINT =
+        1
+        << 20, /* what may fail without harm: other madvise, fadvise, mincore, sync_file_range, preadv(RWF_NOWAIT) */
     FAULT_MEMORY = 1 << 21,
 
     /* What a program changes on disk: the points between which a crash makes a difference. */
@@ -82,8 +83,10 @@ void fault_arm_crash(uint64_t nth, bool after);
 /* Back to no faults; whether there was one since the arming. The choice of kinds stays. */
 bool fault_disarm(void);
 
-/* Calls of the chosen kinds since the last arming; to know how many points there are, arm a number never
- * reached. */
+/*
+ * Calls of the chosen kinds since the last arming; to know how many points there are, arm a number never
+ * reached.
+ */
 uint64_t fault_count(void);
 
 /* Sets the wall clock forward, or back, by whole seconds. */

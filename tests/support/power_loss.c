@@ -237,7 +237,8 @@ static void compose_file(struct composer *composer, const char *identity, const 
     place_add(&composer->made, &composer->made_count, identity, image_path);
 }
 
-/* L3: the draw is by file, so that both names of a rename go the same way. NULL: no such name in the image.
+/*
+ * L3: the draw is by file, so that both names of a rename go the same way. NULL: no such name in the image.
  */
 static const struct power_entry *choose_entry(const struct composer *composer,
                                               const struct power_entry *durable,

@@ -4,24 +4,26 @@
  *
  *   1. The parent makes `dir` and `shadow` (empty) and forks.
  *   2. The child calls fault_power_begin(dir, shadow) (support/fault.h), works, and is killed or crashes
- * anywhere.
+ *      anywhere.
  *   3. The parent calls power_loss_compose(dir, shadow, image, seed) for as many seeds as it likes, each with
- * a new `image`, and opens what it finds there.
+ *      a new `image`, and opens what it finds there.
  *
  * The rules are the letter of POSIX, which no file system is worse than:
  *
  *   L1  A page of a file changed since its last completed sync began is kept, lost, or torn in sectors of 512
- * bytes. L2  A size changed since is kept or lost. A file never synced has size 0 and no content to fall back
- * on. L3  A name made, removed or moved since the directory's last fsync is kept or lost, each file's for
- * itself; a rename is not taken apart. L4  The same seed gives the same image. How much is kept differs from
- * seed to seed, from all to nothing.
+ *       bytes.
+ *   L2  A size changed since is kept or lost. A file never synced has size 0 and no content to fall back on.
+ *   L3  A name made, removed or moved since the directory's last fsync is kept or lost, each file's for
+ *       itself; a rename is not taken apart.
+ *   L4  The same seed gives the same image. How much is kept differs from seed to seed, from all to nothing.
  */
 #ifndef STAVE_TESTS_SUPPORT_POWER_LOSS_H
 #define STAVE_TESTS_SUPPORT_POWER_LOSS_H
 
 #include <stdint.h>
 
-/* Makes `image`, which must not exist. A failure of the test's own machinery ends the program with a message.
+/*
+ * Makes `image`, which must not exist. A failure of the test's own machinery ends the program with a message.
  */
 void power_loss_compose(const char *dir, const char *shadow, const char *image, uint64_t seed);
 

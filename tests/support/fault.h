@@ -49,9 +49,8 @@ enum fault_kind {
     FAULT_RANDOM = 1 << 17,
     FAULT_EVENT = 1 << 18, /* making an eventfd */
     FAULT_THREAD = 1 << 19,
-    FAULT_HINT =
-        1
-        << 20, /* what may fail without harm: other madvise, fadvise, mincore, sync_file_range, preadv(RWF_NOWAIT) */
+    /* What may fail without harm: other madvise, fadvise, mincore, sync_file_range, preadv(RWF_NOWAIT). */
+    FAULT_HINT = 1 << 20,
     FAULT_MEMORY = 1 << 21,
 
     /* What a program changes on disk: the points between which a crash makes a difference. */

@@ -15,25 +15,25 @@
 
 /* FORMAT.md, table 8: header of the manifest, little-endian. */
 enum {
-    MAGIC_AT            = 0,  /* 00-07  "STAVEMAN" */
-    VERSION_AT          = 8,  /* 08-11 */
-    FLAGS_AT            = 12, /* 12-15 */
-    STORE_ID_AT         = 16, /* 16-23 */
-    HASH_SEED_AT        = 24, /* 24-31 */
-    INCARNATION_AT      = 32, /* 32-35 */
-    NEXT_SEGMENT_ID_AT  = 36, /* 36-39 */
-    NEXT_SLOT_AT        = 40, /* 40-43 */
-    NEXT_GENERATION_AT  = 44, /* 44-47 */
+    MAGIC_AT = 0,             /* 00-07  "STAVEMAN" */
+    VERSION_AT = 8,           /* 08-11 */
+    FLAGS_AT = 12,            /* 12-15 */
+    STORE_ID_AT = 16,         /* 16-23 */
+    HASH_SEED_AT = 24,        /* 24-31 */
+    INCARNATION_AT = 32,      /* 32-35 */
+    NEXT_SEGMENT_ID_AT = 36,  /* 36-39 */
+    NEXT_SLOT_AT = 40,        /* 40-43 */
+    NEXT_GENERATION_AT = 44,  /* 44-47 */
     SWEPT_GENERATION_AT = 48, /* 48-51 */
-    SPACE_COUNT_AT      = 52, /* 52-55 */
-    SEGMENT_COUNT_AT    = 56, /* 56-59 */
-    RESERVED_AT         = 60, /* 60-63  zero */
-    FEED_FLOOR_AT       = 64, /* 64-71 */
-    SIZE_AT             = 72, /* 72-79  of the whole file */
-    HEADER_SIZE         = 80,
-    SPACE_SIZE          = 16,  /* table 9 */
-    SEGMENT_SIZE        = 112, /* table 10 */
-    CHECKSUM_SIZE       = 8,   /* at the end, over all bytes before it */
+    SPACE_COUNT_AT = 52,      /* 52-55 */
+    SEGMENT_COUNT_AT = 56,    /* 56-59 */
+    RESERVED_AT = 60,         /* 60-63  zero */
+    FEED_FLOOR_AT = 64,       /* 64-71 */
+    SIZE_AT = 72,             /* 72-79  of the whole file */
+    HEADER_SIZE = 80,
+    SPACE_SIZE = 16,    /* table 9 */
+    SEGMENT_SIZE = 112, /* table 10 */
+    CHECKSUM_SIZE = 8,  /* at the end, over all bytes before it */
 };
 static_assert(HEADER_SIZE == SIZE_AT + sizeof(uint64_t), "FORMAT.md, table 8");
 
@@ -46,7 +46,7 @@ enum {
 
 static const uint8_t magic[8] = {'S', 'T', 'A', 'V', 'E', 'M', 'A', 'N'};
 
-/* ----------------------------------------------------------------------------------------------------- in memory */
+/* ---- in memory ---- */
 
 void manifest_free(struct manifest *manifest)
 {
@@ -69,9 +69,9 @@ static bool copy_items(const void *items, size_t count, size_t item_size, void *
 
 enum stave_status manifest_copy(const struct manifest *manifest, struct manifest *ret_copy)
 {
-    struct manifest copy     = *manifest;
-    void           *spaces   = NULL;
-    void           *segments = NULL;
+    struct manifest copy = *manifest;
+    void *spaces = NULL;
+    void *segments = NULL;
 
     const bool done =
         copy_items(manifest->spaces, manifest->space_count, sizeof(struct manifest_space), &spaces) &&
@@ -80,18 +80,18 @@ enum stave_status manifest_copy(const struct manifest *manifest, struct manifest
         memory_free(spaces);
         return STAVE_NO_MEMORY;
     }
-    copy.spaces           = spaces;
-    copy.space_capacity   = manifest->space_count;
-    copy.segments         = segments;
+    copy.spaces = spaces;
+    copy.space_capacity = manifest->space_count;
+    copy.segments = segments;
     copy.segment_capacity = manifest->segment_count;
-    *ret_copy             = copy;
+    *ret_copy = copy;
     return STAVE_OK;
 }
 
 /* Index of the first segment whose id is not below `id`. */
 static size_t segment_index(const struct manifest *manifest, uint32_t id)
 {
-    size_t low  = 0;
+    size_t low = 0;
     size_t high = manifest->segment_count;
     while (low < high) {
         const size_t middle = low + (high - low) / 2;
@@ -129,7 +129,7 @@ static void *grow(void *items, size_t item_size, size_t count, size_t *capacity)
 {
     if (count < *capacity) return items;
     const size_t wanted = *capacity < 8 ? 8 : *capacity * 2;
-    void        *moved  = memory_realloc(items, wanted * item_size);
+    void *moved = memory_realloc(items, wanted * item_size);
     if (moved != NULL) *capacity = wanted;
     return moved;
 }
@@ -141,13 +141,13 @@ enum stave_status manifest_add_segment(struct manifest *manifest, const struct m
     assert(index == count || manifest->segments[index].id != segment->id);
     if (count == MANIFEST_SEGMENT_MAX) return STAVE_LIMIT;
 
-    const struct manifest_segment added    = *segment; /* may stand in the array that moves */
-    struct manifest_segment      *segments = grow(manifest->segments, sizeof(*segments), count,
-                                                  &manifest->segment_capacity);
+    const struct manifest_segment added = *segment; /* may stand in the array that moves */
+    struct manifest_segment *segments =
+        grow(manifest->segments, sizeof(*segments), count, &manifest->segment_capacity);
     if (segments == NULL) return STAVE_NO_MEMORY;
     memmove(&segments[index + 1], &segments[index], (count - index) * sizeof(*segments));
-    segments[index]         = added;
-    manifest->segments      = segments;
+    segments[index] = added;
+    manifest->segments = segments;
     manifest->segment_count = count + 1;
     return STAVE_OK;
 }
@@ -163,12 +163,12 @@ enum stave_status manifest_set_space(struct manifest *manifest, const struct man
     const size_t index = space_index(manifest, space->number);
     if (count == MANIFEST_SPACE_MAX || space->number >= MANIFEST_SPACE_MAX) return STAVE_LIMIT;
 
-    const struct manifest_space added  = *space;
-    struct manifest_space      *spaces = grow(manifest->spaces, sizeof(*spaces), count, &manifest->space_capacity);
+    const struct manifest_space added = *space;
+    struct manifest_space *spaces = grow(manifest->spaces, sizeof(*spaces), count, &manifest->space_capacity);
     if (spaces == NULL) return STAVE_NO_MEMORY;
     memmove(&spaces[index + 1], &spaces[index], (count - index) * sizeof(*spaces));
-    spaces[index]         = added;
-    manifest->spaces      = spaces;
+    spaces[index] = added;
+    manifest->spaces = spaces;
     manifest->space_count = count + 1;
     return STAVE_OK;
 }
@@ -191,7 +191,7 @@ void manifest_remove_space(struct manifest *manifest, uint32_t number)
     memmove(space, space + 1, behind * sizeof(*space));
 }
 
-/* -------------------------------------------------------------------------------------------------------- checks */
+/* ---- checks ---- */
 
 static const char *space_problem(const struct manifest *manifest, size_t index)
 {
@@ -205,18 +205,23 @@ static const char *space_problem(const struct manifest *manifest, size_t index)
 static const char *segment_place_problem(const struct manifest *manifest, size_t index)
 {
     const struct manifest_segment *segment = &manifest->segments[index];
-    if (segment->id == 0 || segment->id >= manifest->next_segment_id) return "a segment's id was never given out";
+    if (segment->id == 0 || segment->id >= manifest->next_segment_id)
+        return "a segment's id was never given out";
     if (index > 0 && segment->id <= segment[-1].id) return "the segments are not in order"; /* M3 */
-    if (segment->slot_count == 0 || segment->first_slot >= MANIFEST_SLOT_MAX) return "a segment's slots are out of range";
-    if (segment->slot_count > MANIFEST_SLOT_MAX - segment->first_slot) return "a segment's slots are out of range";
+    if (segment->slot_count == 0 || segment->first_slot >= MANIFEST_SLOT_MAX)
+        return "a segment's slots are out of range";
+    if (segment->slot_count > MANIFEST_SLOT_MAX - segment->first_slot)
+        return "a segment's slots are out of range";
     return NULL;
 }
 
-static const char *segment_kind_problem(const struct manifest *manifest, const struct manifest_segment *segment)
+static const char *segment_kind_problem(const struct manifest *manifest,
+                                        const struct manifest_segment *segment)
 {
     if (segment->kind < SEGMENT_LOG || segment->kind > SEGMENT_LARGE) return "a segment's kind is unknown";
     if (segment->state > MANIFEST_SEGMENT_SEALED) return "a segment's state is unknown";
-    if ((segment->kind == SEGMENT_LOG) != (segment->incarnation != 0)) return "a segment's kind and incarnation disagree";
+    if ((segment->kind == SEGMENT_LOG) != (segment->incarnation != 0))
+        return "a segment's kind and incarnation disagree";
     if (segment->incarnation > manifest->incarnation) return "a segment's incarnation was never given out";
     return NULL;
 }
@@ -224,26 +229,29 @@ static const char *segment_kind_problem(const struct manifest *manifest, const s
 static const char *segment_length_problem(const struct manifest_segment *segment)
 {
     const uint64_t room = (uint64_t)segment->slot_count * MANIFEST_SLOT_SIZE;
-    if (segment->state == MANIFEST_SEGMENT_OPEN) return segment->length == 0 ? NULL : "an open segment has a length";
+    if (segment->state == MANIFEST_SEGMENT_OPEN)
+        return segment->length == 0 ? NULL : "an open segment has a length";
     if (segment->length < SEGMENT_HEADER_SIZE) return "a sealed segment is shorter than its header";
     if (segment->length % RECORD_ALIGNMENT != 0) return "a sealed segment's length is not aligned";
     if (segment->length > room) return "a sealed segment is longer than its slots";
     if (segment->tombstone_bytes > segment->length) return "a segment has more tombstones than bytes";
     if (segment->expiring_bytes > segment->length) return "a segment has more expiring records than bytes";
-    if (segment->record_count > segment->length / RECORD_HEADER_SIZE) return "a segment has more records than bytes";
+    if (segment->record_count > segment->length / RECORD_HEADER_SIZE)
+        return "a segment has more records than bytes";
     return NULL;
 }
 
 static const char *segment_expiry_problem(const struct manifest_segment *segment)
 {
-    if (segment->earliest_expiry_ms > segment->latest_expiry_ms) return "a segment's expiries are not in order";
+    if (segment->earliest_expiry_ms > segment->latest_expiry_ms)
+        return "a segment's expiries are not in order";
     return NULL;
 }
 
 static const char *segment_problem(const struct manifest *manifest, size_t index)
 {
     const struct manifest_segment *segment = &manifest->segments[index];
-    const char                    *problem = segment_place_problem(manifest, index);
+    const char *problem = segment_place_problem(manifest, index);
     if (problem == NULL) problem = segment_kind_problem(manifest, segment);
     if (problem == NULL) problem = segment_length_problem(segment);
     if (problem == NULL) problem = segment_expiry_problem(segment);
@@ -255,7 +263,8 @@ static const char *manifest_problem(const struct manifest *manifest)
 {
     const char *problem = NULL;
     if (manifest->flags & ~(uint32_t)MANIFEST_FLAGS) return "a flag is unknown";
-    if (manifest->swept_generation > manifest->next_generation) return "the swept generation was never given out";
+    if (manifest->swept_generation > manifest->next_generation)
+        return "the swept generation was never given out";
     if (manifest->next_slot > MANIFEST_SLOT_MAX) return "the next slot is out of range";
     for (size_t index = 0; problem == NULL && index < manifest->space_count; index++)
         problem = space_problem(manifest, index);
@@ -289,7 +298,7 @@ static enum stave_status check_slots(const struct manifest *manifest, struct err
     return error_set(error, STAVE_CORRUPT, 0, MANIFEST_FILE_NAME ": two segments own the same slot");
 }
 
-/* ------------------------------------------------------------------------------------------------------ encoding */
+/* ---- encoding ---- */
 
 static size_t size_of(size_t space_count, size_t segment_count)
 {
@@ -323,15 +332,15 @@ static void encode_header(const struct manifest *manifest, uint8_t *at)
 static void decode_header(const uint8_t *at, struct manifest *ret_manifest)
 {
     *ret_manifest = (struct manifest){
-        .flags            = load_le32(at + FLAGS_AT),
-        .store_id         = load_le64(at + STORE_ID_AT),
-        .hash_seed        = load_le64(at + HASH_SEED_AT),
-        .incarnation      = load_le32(at + INCARNATION_AT),
-        .next_segment_id  = load_le32(at + NEXT_SEGMENT_ID_AT),
-        .next_slot        = load_le32(at + NEXT_SLOT_AT),
-        .next_generation  = load_le32(at + NEXT_GENERATION_AT),
+        .flags = load_le32(at + FLAGS_AT),
+        .store_id = load_le64(at + STORE_ID_AT),
+        .hash_seed = load_le64(at + HASH_SEED_AT),
+        .incarnation = load_le32(at + INCARNATION_AT),
+        .next_segment_id = load_le32(at + NEXT_SEGMENT_ID_AT),
+        .next_slot = load_le32(at + NEXT_SLOT_AT),
+        .next_generation = load_le32(at + NEXT_GENERATION_AT),
         .swept_generation = load_le32(at + SWEPT_GENERATION_AT),
-        .feed_floor       = load_le64(at + FEED_FLOOR_AT),
+        .feed_floor = load_le64(at + FEED_FLOOR_AT),
     };
 }
 
@@ -344,9 +353,9 @@ static void encode_space(const struct manifest_space *space, uint8_t *at)
 
 static void decode_space(const uint8_t *at, struct manifest_space *ret_space)
 {
-    ret_space->number     = load_le32(at);
+    ret_space->number = load_le32(at);
     ret_space->generation = load_le32(at + 4);
-    ret_space->count      = load_le64(at + 8);
+    ret_space->count = load_le64(at + 8);
 }
 
 static void encode_segment(const struct manifest_segment *segment, uint8_t *at)
@@ -373,23 +382,23 @@ static void encode_segment(const struct manifest_segment *segment, uint8_t *at)
 static void decode_segment(const uint8_t *at, struct manifest_segment *ret_segment)
 {
     *ret_segment = (struct manifest_segment){
-        .id                 = load_le32(at),
-        .kind               = at[4],
-        .state              = at[5],
-        .first_slot         = load_le32(at + 8),
-        .slot_count         = load_le32(at + 12),
-        .incarnation        = load_le32(at + 16),
-        .identity           = load_le64(at + 24),
-        .length             = load_le64(at + 32),
-        .horizon            = load_le64(at + 40),
-        .last_sequence      = load_le64(at + 48),
-        .spaces_mask        = load_le64(at + 56),
-        .record_count       = load_le64(at + 64),
-        .tombstone_bytes    = load_le64(at + 72),
-        .expiring_bytes     = load_le64(at + 80),
+        .id = load_le32(at),
+        .kind = at[4],
+        .state = at[5],
+        .first_slot = load_le32(at + 8),
+        .slot_count = load_le32(at + 12),
+        .incarnation = load_le32(at + 16),
+        .identity = load_le64(at + 24),
+        .length = load_le64(at + 32),
+        .horizon = load_le64(at + 40),
+        .last_sequence = load_le64(at + 48),
+        .spaces_mask = load_le64(at + 56),
+        .record_count = load_le64(at + 64),
+        .tombstone_bytes = load_le64(at + 72),
+        .expiring_bytes = load_le64(at + 80),
         .earliest_expiry_ms = load_le64(at + 88),
-        .latest_expiry_ms   = load_le64(at + 96),
-        .created_at_ms      = load_le64(at + 104),
+        .latest_expiry_ms = load_le64(at + 96),
+        .created_at_ms = load_le64(at + 104),
     };
 }
 
@@ -420,16 +429,18 @@ static enum stave_status check_frame(const uint8_t *bytes, size_t size, struct e
     if (load_le64(bytes + size - CHECKSUM_SIZE) != hash_bytes(bytes, size - CHECKSUM_SIZE, 0))
         return refuse(error, "does not match its checksum");
     if (load_le32(bytes + VERSION_AT) > MANIFEST_VERSION)
-        return error_set(error, STAVE_VERSION, 0, MANIFEST_FILE_NAME ": was written by a newer version of Stave");
+        return error_set(error, STAVE_VERSION, 0,
+                         MANIFEST_FILE_NAME ": was written by a newer version of Stave");
     if (load_le32(bytes + VERSION_AT) != MANIFEST_VERSION) return refuse(error, "has an unknown version");
     if (load_le32(bytes + RESERVED_AT) != 0) return refuse(error, "a reserved field is not zero");
 
-    const uint32_t space_count   = load_le32(bytes + SPACE_COUNT_AT);
+    const uint32_t space_count = load_le32(bytes + SPACE_COUNT_AT);
     const uint32_t segment_count = load_le32(bytes + SEGMENT_COUNT_AT);
     if (space_count > MANIFEST_SPACE_MAX) return refuse(error, "lists too many spaces");
     if (segment_count > MANIFEST_SEGMENT_MAX) return refuse(error, "lists too many segments");
     if (load_le64(bytes + SIZE_AT) != size) return refuse(error, "does not have the size it states");
-    if (size_of(space_count, segment_count) != size) return refuse(error, "does not have the size of its lists");
+    if (size_of(space_count, segment_count) != size)
+        return refuse(error, "does not have the size of its lists");
     return STAVE_OK;
 }
 
@@ -442,12 +453,12 @@ static bool segments_reserved_zero(const uint8_t *at, size_t count)
 
 static enum stave_status decode_lists(const uint8_t *bytes, struct manifest *manifest, struct error *error)
 {
-    const size_t   space_count   = load_le32(bytes + SPACE_COUNT_AT);
-    const size_t   segment_count = load_le32(bytes + SEGMENT_COUNT_AT);
-    const uint8_t *spaces        = bytes + HEADER_SIZE;
-    const uint8_t *segments      = spaces + space_count * SPACE_SIZE;
+    const size_t space_count = load_le32(bytes + SPACE_COUNT_AT);
+    const size_t segment_count = load_le32(bytes + SEGMENT_COUNT_AT);
+    const uint8_t *spaces = bytes + HEADER_SIZE;
+    const uint8_t *segments = spaces + space_count * SPACE_SIZE;
 
-    manifest->spaces   = memory_alloc_zero(space_count, sizeof(*manifest->spaces));
+    manifest->spaces = memory_alloc_zero(space_count, sizeof(*manifest->spaces));
     manifest->segments = memory_alloc_zero(segment_count, sizeof(*manifest->segments));
     if (manifest->spaces == NULL || manifest->segments == NULL)
         return error_set(error, STAVE_NO_MEMORY, 0, "no memory to read the manifest");
@@ -458,7 +469,8 @@ static enum stave_status decode_lists(const uint8_t *bytes, struct manifest *man
         decode_space(spaces + index * SPACE_SIZE, &manifest->spaces[index]);
     for (size_t index = 0; index < segment_count; index++)
         decode_segment(segments + index * SEGMENT_SIZE, &manifest->segments[index]);
-    if (!segments_reserved_zero(segments, segment_count)) return refuse(error, "a reserved field is not zero");
+    if (!segments_reserved_zero(segments, segment_count))
+        return refuse(error, "a reserved field is not zero");
     return STAVE_OK;
 }
 
@@ -470,7 +482,7 @@ enum stave_status manifest_decode(const uint8_t *bytes, size_t size, struct mani
 
     struct manifest manifest;
     decode_header(bytes, &manifest);
-    status              = decode_lists(bytes, &manifest, error);
+    status = decode_lists(bytes, &manifest, error);
     const char *problem = status == STAVE_OK ? manifest_problem(&manifest) : NULL;
     if (problem != NULL) status = refuse(error, problem);
     if (status == STAVE_OK) status = check_slots(&manifest, error);
@@ -482,13 +494,13 @@ enum stave_status manifest_decode(const uint8_t *bytes, size_t size, struct mani
     return STAVE_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------------- the file */
+/* ---- the file ---- */
 
 enum stave_status manifest_read(const struct dir *dir, struct manifest *ret_manifest, struct error *error)
 {
-    struct file file  = FILE_NONE;
-    uint8_t    *bytes = NULL;
-    uint64_t    size  = 0;
+    struct file file = FILE_NONE;
+    uint8_t *bytes = NULL;
+    uint64_t size = 0;
 
     enum stave_status status = file_open(dir, MANIFEST_FILE_NAME, false, &file, error);
     if (status != STAVE_OK) goto done;
@@ -517,7 +529,7 @@ done:
 static enum stave_status open_next(const struct dir *dir, struct file *ret_file, const char **ret_name,
                                    struct error *error)
 {
-    *ret_name                      = MANIFEST_SPARE_FILE_NAME;
+    *ret_name = MANIFEST_SPARE_FILE_NAME;
     const enum stave_status status = file_open(dir, MANIFEST_SPARE_FILE_NAME, true, ret_file, error);
     if (status == STAVE_OK) return STAVE_OK;
     *ret_name = MANIFEST_TEMP_FILE_NAME;
@@ -534,7 +546,8 @@ static enum stave_status write_file(struct file *file, const uint8_t *bytes, siz
 }
 
 /* M1 */
-static enum stave_status replace(const struct dir *dir, const uint8_t *bytes, size_t size, struct error *error)
+static enum stave_status replace(const struct dir *dir, const uint8_t *bytes, size_t size,
+                                 struct error *error)
 {
     struct file file = FILE_NONE;
     const char *name = NULL;
@@ -552,8 +565,8 @@ static enum stave_status replace(const struct dir *dir, const uint8_t *bytes, si
 
 enum stave_status manifest_write(const struct dir *dir, const struct manifest *manifest, struct error *error)
 {
-    const size_t size  = manifest_size(manifest);
-    uint8_t     *bytes = memory_alloc(size);
+    const size_t size = manifest_size(manifest);
+    uint8_t *bytes = memory_alloc(size);
     if (bytes == NULL) return error_set(error, STAVE_NO_MEMORY, 0, "no memory to write the manifest");
 
     manifest_encode(manifest, bytes);
@@ -564,12 +577,13 @@ enum stave_status manifest_write(const struct dir *dir, const struct manifest *m
     return STAVE_OK;
 }
 
-enum stave_status manifest_ensure_spare(const struct dir *dir, const struct manifest *manifest, struct error *error)
+enum stave_status manifest_ensure_spare(const struct dir *dir, const struct manifest *manifest,
+                                        struct error *error)
 {
-    const uint64_t size   = manifest_size(manifest);
+    const uint64_t size = manifest_size(manifest);
     const uint64_t wanted = align_up(size + size / 4, SPARE_STEP);
-    struct file    file   = FILE_NONE;
-    uint64_t       has    = 0;
+    struct file file = FILE_NONE;
+    uint64_t has = 0;
 
     enum stave_status status = file_open(dir, MANIFEST_SPARE_FILE_NAME, true, &file, error);
     if (status == STAVE_NOT_FOUND) status = file_create_over(dir, MANIFEST_SPARE_FILE_NAME, &file, error);

@@ -5,8 +5,8 @@
  *
  *   M1  MANIFEST is replaced as a whole: a new file is written and synced, renamed over the old one, and the
  *       directory is synced. After a crash it holds one or the other.                                  (P3)
- *   M2  A checksum covers every byte; every field is checked besides, so that nothing read from a manifest needs to
- *       be checked again.                                                                              (P6)
+ *   M2  A checksum covers every byte; every field is checked besides, so that nothing read from a manifest
+ *       needs to be checked again. (P6)
  *   M3  Segments are kept in the order of their ids, and no two own the same slot.
  *   M4  MANIFEST.spare keeps blocks allocated for the next manifest, so that a full disk does not stop
  *       compaction or deletes. It is made anew after each replacement, as far as the disk allows.      (P9)
@@ -25,25 +25,25 @@ struct buffer;
 struct dir;
 struct error;
 
-#define MANIFEST_FILE_NAME       "MANIFEST"
-#define MANIFEST_TEMP_FILE_NAME  "MANIFEST.tmp"
+#define MANIFEST_FILE_NAME "MANIFEST"
+#define MANIFEST_TEMP_FILE_NAME "MANIFEST.tmp"
 #define MANIFEST_SPARE_FILE_NAME "MANIFEST.spare"
 
 enum {
-    MANIFEST_VERSION       = 1,
-    MANIFEST_SEGMENT_MAX   = 32768,
-    MANIFEST_SPACE_MAX     = 1024,
-    MANIFEST_SLOT_MAX      = 1 << 22, /* 40-bit locations of 16 bytes, slots of 4 MiB */
-    MANIFEST_SLOT_SIZE     = 1 << 22,
+    MANIFEST_VERSION = 1,
+    MANIFEST_SEGMENT_MAX = 32768,
+    MANIFEST_SPACE_MAX = 1024,
+    MANIFEST_SLOT_MAX = 1 << 22, /* 40-bit locations of 16 bytes, slots of 4 MiB */
+    MANIFEST_SLOT_SIZE = 1 << 22,
 };
 
 enum manifest_flag {
     MANIFEST_SNAPSHOT = 1, /* takes a new store id at its first open for writing */
-    MANIFEST_FLAGS    = 1,
+    MANIFEST_FLAGS = 1,
 };
 
 enum manifest_segment_state {
-    MANIFEST_SEGMENT_OPEN   = 0, /* its length is not known: it ends where its records end */
+    MANIFEST_SEGMENT_OPEN = 0, /* its length is not known: it ends where its records end */
     MANIFEST_SEGMENT_SEALED = 1,
 };
 
@@ -57,16 +57,16 @@ struct manifest_space {
 /* FORMAT.md, table 10: a segment. */
 struct manifest_segment {
     uint32_t id;
-    uint8_t  kind;  /* enum segment_kind */
-    uint8_t  state; /* enum manifest_segment_state */
+    uint8_t kind;  /* enum segment_kind */
+    uint8_t state; /* enum manifest_segment_state */
     uint32_t first_slot;
     uint32_t slot_count;
     uint32_t incarnation; /* LOG; else 0 */
     uint64_t identity;
     uint64_t length; /* SEALED; else 0 */
     uint64_t horizon;
-    uint64_t last_sequence;  /* SEALED: the highest in it, 0 if it has no record */
-    uint64_t spaces_mask;    /* bit (generation mod 64) of every record's space */
+    uint64_t last_sequence; /* SEALED: the highest in it, 0 if it has no record */
+    uint64_t spaces_mask;   /* bit (generation mod 64) of every record's space */
     uint64_t record_count;
     uint64_t tombstone_bytes;
     uint64_t expiring_bytes;
@@ -86,12 +86,12 @@ struct manifest {
     uint32_t swept_generation;
     uint64_t feed_floor; /* the change feed holds no sequence below this */
 
-    struct manifest_space   *spaces; /* by number */
-    size_t                   space_count;
-    size_t                   space_capacity;
+    struct manifest_space *spaces; /* by number */
+    size_t space_count;
+    size_t space_capacity;
     struct manifest_segment *segments; /* by id, M3 */
-    size_t                   segment_count;
-    size_t                   segment_capacity;
+    size_t segment_count;
+    size_t segment_capacity;
 };
 
 #define MANIFEST_NONE ((struct manifest){.flags = 0})
@@ -104,7 +104,7 @@ enum stave_status manifest_copy(const struct manifest *manifest, struct manifest
 
 /* NULL if there is none. The pointer holds until the next add or remove. */
 struct manifest_segment *manifest_find_segment(const struct manifest *manifest, uint32_t id);
-struct manifest_space   *manifest_find_space(const struct manifest *manifest, uint32_t number);
+struct manifest_space *manifest_find_space(const struct manifest *manifest, uint32_t number);
 
 /* Keeps the order. STAVE_OK; STAVE_LIMIT; STAVE_NO_MEMORY. The id must not be listed yet. */
 enum stave_status manifest_add_segment(struct manifest *manifest, const struct manifest_segment *segment);
@@ -123,8 +123,8 @@ size_t manifest_size(const struct manifest *manifest);
 void manifest_encode(const struct manifest *manifest, uint8_t *at);
 
 /*
- * Result   STAVE_OK; STAVE_NOT_A_STORE for another magic; STAVE_VERSION for a newer format; STAVE_CORRUPT, with the
- *          reason in *error; STAVE_NO_MEMORY.
+ * Result   STAVE_OK; STAVE_NOT_A_STORE for another magic; STAVE_VERSION for a newer format; STAVE_CORRUPT,
+ *          with the reason in *error; STAVE_NO_MEMORY.
  * Output   *ret_manifest, only on STAVE_OK; the caller frees it with manifest_free().
  */
 enum stave_status manifest_decode(const uint8_t *bytes, size_t size, struct manifest *ret_manifest,

@@ -42,8 +42,8 @@ static bool all_zero(const uint8_t *at, size_t size)
     return seen == 0;
 }
 
-enum stave_status record_decode_header(const uint8_t *at, size_t available, uint64_t identity, uint64_t offset,
-                                       struct record *ret_record)
+enum stave_status record_decode_header(const uint8_t *at, size_t available, uint64_t identity,
+                                       uint64_t offset, struct record *ret_record)
 {
     if (available < RECORD_HEADER_SIZE) return STAVE_CORRUPT;
     if (at[RECORD_KIND_AT] == 0 && all_zero(at, RECORD_HEADER_SIZE)) return STAVE_NOT_FOUND; /* R2 */
@@ -77,7 +77,8 @@ enum stave_status record_decode_batch(const uint8_t *at, size_t size, struct rec
     const struct record_batch batch = {.count = load_le32(at), .size = load_le64(at + 8)};
     if (load_le32(at + 4) != 0 || batch.count == 0) return STAVE_CORRUPT;
     if (batch.size % RECORD_ALIGNMENT != 0) return STAVE_CORRUPT;
-    if (batch.size / (RECORD_HEADER_SIZE + 8) < batch.count) return STAVE_CORRUPT; /* 48 bytes at least each */
+    if (batch.size / (RECORD_HEADER_SIZE + 8) < batch.count)
+        return STAVE_CORRUPT; /* 48 bytes at least each */
     *ret_batch = batch;
     return STAVE_OK;
 }
@@ -113,9 +114,9 @@ enum stave_status record_decode_link(const uint8_t *at, size_t size, struct reco
 {
     if (size != RECORD_LINK_SIZE) return STAVE_CORRUPT;
     const struct record_link link = {
-        .segment_id       = load_le32(at),
-        .value_size       = load_le32(at + 4),
-        .identity         = load_le64(at + 8),
+        .segment_id = load_le32(at),
+        .value_size = load_le32(at + 4),
+        .identity = load_le64(at + 8),
         .payload_checksum = load_le32(at + 16),
     };
     if (link.segment_id == 0 || link.value_size > RECORD_VALUE_SIZE_MAX) return STAVE_CORRUPT;
@@ -146,9 +147,9 @@ enum stave_status record_decode_spaces(const uint8_t *at, size_t size, struct re
 {
     if (size != RECORD_SPACES_SIZE) return STAVE_CORRUPT;
     const struct record_spaces spaces = {
-        .op         = load_le32(at),
-        .a          = load_le32(at + 4),
-        .b          = load_le32(at + 8),
+        .op = load_le32(at),
+        .a = load_le32(at + 4),
+        .b = load_le32(at + 8),
         .generation = load_le32(at + 12),
     };
     if (!spaces_are_sane(&spaces)) return STAVE_CORRUPT;

@@ -2,14 +2,15 @@
 /*
  * A record: one put, one delete, or one note of the store to itself, in a segment (FORMAT.md, tables 3 to 7).
  *
- *   R1  A header checks out only in the segment (identity) and at the offset it was written for, so neither user
- *       data, nor a record of another place, nor a record of a discarded tail passes for a record.      (P3, P6)
+ *   R1  A header checks out only in the segment (identity) and at the offset it was written for, so neither
+ *       user data, nor a record of another place, nor a record of a discarded tail passes for a record.
+ *       (P3, P6)
  *   R2  Zeroes are never a valid record.                                                                (P3)
- *   R3  The checksum of the header covers every size in it; the hash of the key covers the key, and the checksum of
- *       the payload covers the value and the hash of the key. No byte but padding is uncovered.         (P6)
- *   R4  What the encoder asserts of a header, the decoder checks: kind, flags, sizes within limits and as its kind
- *       has them.
- *   R5  A header that checks out claims its key by its hash, even where the payload is damaged.          (P4, P6)
+ *   R3  The checksum of the header covers every size in it; the hash of the key covers the key, and the
+ *       checksum of the payload covers the value and the hash of the key. No byte but padding is uncovered.
+ *       (P6)
+ *   R4  The decoder refuses what no writer writes: kind, flags, sizes within limits and as the kind has them.
+ *   R5  A header that checks out claims its key by its hash, even where the payload is damaged. (P4, P6)
  *
  * Everything here is a pure function of bytes: no I/O, no allocation, no state.
  */
@@ -26,64 +27,64 @@
 #include "stave.h"
 
 enum record_kind {
-    RECORD_PUT       = 1,
+    RECORD_PUT = 1,
     RECORD_TOMBSTONE = 2,
-    RECORD_BATCH     = 3, /* the records that follow stand or fall together */
-    RECORD_MARK      = 4, /* vouches that all before it was durable when it was written */
-    RECORD_LINK      = 5, /* publishes the one record of a LARGE segment at this place of the log */
-    RECORD_SPACES    = 6, /* a space dropped, or two swapped */
+    RECORD_BATCH = 3,  /* the records that follow stand or fall together */
+    RECORD_MARK = 4,   /* vouches that all before it was durable when it was written */
+    RECORD_LINK = 5,   /* publishes the one record of a LARGE segment at this place of the log */
+    RECORD_SPACES = 6, /* a space dropped, or two swapped */
 };
 
 enum record_flag {
-    RECORD_HAS_EXPIRY     = 1, /* PUT, LINK */
+    RECORD_HAS_EXPIRY = 1,     /* PUT, LINK */
     RECORD_HAS_SUPERSEDED = 2, /* PUT, TOMBSTONE, LINK */
-    RECORD_INSERT         = 4, /* PUT, LINK: the key had no entry in the index before */
-    RECORD_IN_BATCH       = 8, /* belongs to the BATCH record before it; any kind but BATCH and MARK */
-    RECORD_FLAGS          = 15,
+    RECORD_INSERT = 4,         /* PUT, LINK: the key had no entry in the index before */
+    RECORD_IN_BATCH = 8,       /* belongs to the BATCH record before it; any kind but BATCH and MARK */
+    RECORD_FLAGS = 15,
 };
 
 /* FORMAT.md, table 3: header of a record, little-endian. */
 enum {
-    RECORD_CHECKSUM_AT         = 0,  /* 00-03  over bytes 04 to the header's end, seeded by identity and offset */
-    RECORD_PAYLOAD_CHECKSUM_AT = 4,  /* 04-07 */
-    RECORD_SEQUENCE_AT         = 8,  /* 08-15 */
-    RECORD_KEY_HASH_AT         = 16, /* 16-23 */
-    RECORD_KEY_SIZE_AT         = 24, /* 24-27 */
-    RECORD_VALUE_SIZE_AT       = 28, /* 28-31 */
-    RECORD_GENERATION_AT       = 32, /* 32-35 */
-    RECORD_KIND_AT             = 36, /* 36 */
-    RECORD_FLAGS_AT            = 37, /* 37 */
-    RECORD_RESERVED_AT         = 38, /* 38-39  zero */
-    RECORD_HEADER_SIZE         = 40, /* 40-47  expiry, if HAS_EXPIRY; next 8 bytes: superseded, if HAS_SUPERSEDED */
-    RECORD_HEADER_SIZE_MAX     = 56,
-    RECORD_ALIGNMENT           = 16,
+    RECORD_CHECKSUM_AT = 0, /* 00-03  over bytes 04 to the header's end, seeded by identity and offset */
+    RECORD_PAYLOAD_CHECKSUM_AT = 4, /* 04-07 */
+    RECORD_SEQUENCE_AT = 8,         /* 08-15 */
+    RECORD_KEY_HASH_AT = 16,        /* 16-23 */
+    RECORD_KEY_SIZE_AT = 24,        /* 24-27 */
+    RECORD_VALUE_SIZE_AT = 28,      /* 28-31 */
+    RECORD_GENERATION_AT = 32,      /* 32-35 */
+    RECORD_KIND_AT = 36,            /* 36 */
+    RECORD_FLAGS_AT = 37,           /* 37 */
+    RECORD_RESERVED_AT = 38,        /* 38-39  zero */
+    RECORD_HEADER_SIZE = 40, /* 40-47  expiry, if HAS_EXPIRY; next 8 bytes: superseded, if HAS_SUPERSEDED */
+    RECORD_HEADER_SIZE_MAX = 56,
+    RECORD_ALIGNMENT = 16,
 };
 static_assert(RECORD_HEADER_SIZE == RECORD_RESERVED_AT + 2, "FORMAT.md, table 3");
 static_assert(RECORD_HEADER_SIZE_MAX == RECORD_HEADER_SIZE + 2 * sizeof(uint64_t), "FORMAT.md, table 3");
 
 /* FORMAT.md, tables 4 to 7: the values of the records that are not the user's. */
 enum {
-    RECORD_BATCH_SIZE  = 16,
-    RECORD_MARK_SIZE   = 16,
-    RECORD_LINK_SIZE   = 24,
+    RECORD_BATCH_SIZE = 16,
+    RECORD_MARK_SIZE = 16,
+    RECORD_LINK_SIZE = 24,
     RECORD_SPACES_SIZE = 16,
 };
 
-#define RECORD_KEY_SIZE_MAX   (UINT32_C(1) << 30)
+#define RECORD_KEY_SIZE_MAX (UINT32_C(1) << 30)
 #define RECORD_VALUE_SIZE_MAX (UINT32_C(1) << 30)
-#define RECORD_SIZE_MAX       ((UINT64_C(1) << 31) + 64) /* of a whole record, padding included */
+#define RECORD_SIZE_MAX ((UINT64_C(1) << 31) + 64) /* of a whole record, padding included */
 
 struct record {
     uint64_t sequence;
-    uint64_t key_hash; /* 0 where the kind has no key: BATCH, MARK, SPACES */
+    uint64_t key_hash;      /* 0 where the kind has no key: BATCH, MARK, SPACES */
     uint64_t expires_at_ms; /* 0 unless HAS_EXPIRY */
     uint64_t superseded;    /* 0 unless HAS_SUPERSEDED */
     uint32_t key_size;
     uint32_t value_size; /* bytes of the value area; of a LINK that is RECORD_LINK_SIZE */
     uint32_t generation;
     uint32_t payload_checksum;
-    uint8_t  kind;
-    uint8_t  flags;
+    uint8_t kind;
+    uint8_t flags;
 };
 
 static inline size_t record_header_size(unsigned flags)
@@ -94,16 +95,14 @@ static inline size_t record_header_size(unsigned flags)
 /* Bytes from the start of the record to the start of the next one: header, key, value and padding. */
 static inline uint64_t record_size(const struct record *record)
 {
-    const uint64_t size =
-        (uint64_t)record_header_size(record->flags) + record->key_size + record->value_size;
+    const uint64_t size = (uint64_t)record_header_size(record->flags) + record->key_size + record->value_size;
     return (size + (RECORD_ALIGNMENT - 1)) & ~(uint64_t)(RECORD_ALIGNMENT - 1);
 }
 
 /* The padding at the end of the record, to be written as zeroes: 0 .. 15 bytes. */
 static inline size_t record_padding(const struct record *record)
 {
-    const uint64_t size =
-        (uint64_t)record_header_size(record->flags) + record->key_size + record->value_size;
+    const uint64_t size = (uint64_t)record_header_size(record->flags) + record->key_size + record->value_size;
     return (size_t)(record_size(record) - size);
 }
 
@@ -116,7 +115,8 @@ static inline bool record_has_key(unsigned kind)
 /* What a header may say apart from its checksum (R4). */
 bool record_is_sane(const struct record *record);
 
-static inline uint64_t record_key_hash(uint64_t hash_seed, uint32_t generation, const void *key, size_t key_size)
+static inline uint64_t record_key_hash(uint64_t hash_seed, uint32_t generation, const void *key,
+                                       size_t key_size)
 {
     return hash_bytes(key, key_size, hash_seed ^ generation * UINT64_C(0x9E3779B97F4A7C15));
 }
@@ -127,7 +127,8 @@ static inline uint32_t record_payload_checksum(uint64_t key_hash, const void *va
 }
 
 /* Writes record_header_size(flags) bytes at `at`. Runs under the store's write lock. */
-static inline void record_encode_header(const struct record *record, uint64_t identity, uint64_t offset, uint8_t *at)
+static inline void record_encode_header(const struct record *record, uint64_t identity, uint64_t offset,
+                                        uint8_t *at)
 {
     const size_t size = record_header_size(record->flags);
     store_le32(at + RECORD_PAYLOAD_CHECKSUM_AT, record->payload_checksum);
@@ -145,36 +146,36 @@ static inline void record_encode_header(const struct record *record, uint64_t id
 }
 
 /*
- * Reads and checks the header that stands at `offset` of the segment `identity`. `available` bytes may be read.
+ * Reads and checks the header that stands at `offset` of the segment `identity`. `available` bytes may be
+ * read.
  *
  * Result   STAVE_OK; STAVE_NOT_FOUND if the bytes of a header without options are all zero: never written;
  *          STAVE_CORRUPT otherwise, also when fewer bytes than the header needs are available.
  *          That the record ends within its segment is the caller's to check.
  */
-enum stave_status record_decode_header(const uint8_t *at, size_t available, uint64_t identity, uint64_t offset,
-                                       struct record *ret_record);
+enum stave_status record_decode_header(const uint8_t *at, size_t available, uint64_t identity,
+                                       uint64_t offset, struct record *ret_record);
 
 /*
- * As record_decode_header, without the checksum and the checks, for reads through the index of bytes already known
- * to be a record. RECORD_HEADER_SIZE_MAX bytes must be readable, or as many as record_header_size(flags); the caller
- * checks the sizes against the segment's end before it follows them.
+ * As record_decode_header, without the checksum and the checks, for reads through the index of bytes already
+ * known to be a record. RECORD_HEADER_SIZE_MAX bytes must be readable, or as many as
+ * record_header_size(flags); the caller checks the sizes against the segment's end before it follows them.
  */
 static inline void record_peek(const uint8_t *at, struct record *ret_record)
 {
     const uint8_t flags = at[RECORD_FLAGS_AT];
     *ret_record = (struct record){
-        .sequence         = load_le64(at + RECORD_SEQUENCE_AT),
-        .key_hash         = load_le64(at + RECORD_KEY_HASH_AT),
-        .key_size         = load_le32(at + RECORD_KEY_SIZE_AT),
-        .value_size       = load_le32(at + RECORD_VALUE_SIZE_AT),
-        .generation       = load_le32(at + RECORD_GENERATION_AT),
+        .sequence = load_le64(at + RECORD_SEQUENCE_AT),
+        .key_hash = load_le64(at + RECORD_KEY_HASH_AT),
+        .key_size = load_le32(at + RECORD_KEY_SIZE_AT),
+        .value_size = load_le32(at + RECORD_VALUE_SIZE_AT),
+        .generation = load_le32(at + RECORD_GENERATION_AT),
         .payload_checksum = load_le32(at + RECORD_PAYLOAD_CHECKSUM_AT),
-        .kind             = at[RECORD_KIND_AT],
-        .flags            = flags,
+        .kind = at[RECORD_KIND_AT],
+        .flags = flags,
     };
     if (flags & RECORD_HAS_EXPIRY) ret_record->expires_at_ms = load_le64(at + RECORD_HEADER_SIZE);
-    if (flags & RECORD_HAS_SUPERSEDED)
-        ret_record->superseded = load_le64(at + record_header_size(flags) - 8);
+    if (flags & RECORD_HAS_SUPERSEDED) ret_record->superseded = load_le64(at + record_header_size(flags) - 8);
 }
 
 /* FORMAT.md, table 4: value of a BATCH. */
@@ -185,7 +186,8 @@ struct record_batch {
 
 /* FORMAT.md, table 5: value of a MARK. */
 struct record_mark {
-    uint64_t durable_end;      /* offset in this segment up to which all was durable; at most the mark's own offset */
+    uint64_t
+        durable_end; /* offset in this segment up to which all was durable; at most the mark's own offset */
     uint64_t durable_sequence; /* the newest sequence that was durable */
 };
 
@@ -210,7 +212,7 @@ struct record_spaces {
     uint32_t generation; /* DROP: the new generation of space a; else 0 */
 };
 
-/* Each writes RECORD_..._SIZE bytes; each decoder takes the value area and refuses other sizes: STAVE_CORRUPT. */
+/* Each writes RECORD_..._SIZE bytes; the decoders refuse a value area of another size: STAVE_CORRUPT. */
 void record_encode_batch(const struct record_batch *batch, uint8_t *at);
 void record_encode_mark(const struct record_mark *mark, uint8_t *at);
 void record_encode_link(const struct record_link *link, uint8_t *at);

@@ -10,10 +10,10 @@
 
 enum {
     SCAN_MARK_SIZE = RECORD_HEADER_SIZE + RECORD_MARK_SIZE, /* without padding */
-    SCAN_PAGE_SIZE = 4096,                                  /* passed over together when the disk cannot read it */
+    SCAN_PAGE_SIZE = 4096, /* passed over together when the disk cannot read it */
 };
 
-/* ------------------------------------------------------------------------------------------------------ buffer */
+/* ---- buffer ---- */
 
 /* Moves what the buffer has from `offset` on to its front. */
 static void keep_from(struct scan *scan, uint64_t offset)
@@ -25,7 +25,7 @@ static void keep_from(struct scan *scan, uint64_t offset)
         memmove(scan->buffer, scan->buffer + skip, kept);
     }
     scan->buffer_offset = offset;
-    scan->buffer_size   = kept;
+    scan->buffer_size = kept;
 }
 
 static size_t at_most(uint64_t size, size_t limit)
@@ -36,25 +36,26 @@ static size_t at_most(uint64_t size, size_t limit)
 /* Reads on behind what the buffer has, until it holds `size` bytes at least. */
 static enum stave_status read_on(struct scan *scan, size_t size, struct error *error)
 {
-    const size_t   kept   = scan->buffer_size;
+    const size_t kept = scan->buffer_size;
     const uint64_t offset = scan->buffer_offset + kept;
-    const size_t   ahead  = at_most(scan->end - offset, SCAN_BUFFER_SIZE - kept);
-    size_t         got    = 0;
+    const size_t ahead = at_most(scan->end - offset, SCAN_BUFFER_SIZE - kept);
+    size_t got = 0;
 
     enum stave_status status = file_read_some(&scan->file, scan->buffer + kept, ahead, offset, &got, error);
-    if (status == STAVE_IO && ahead > size - kept) /* the bad sector may lie in what nobody has asked for yet */
+    if (status == STAVE_IO &&
+        ahead > size - kept) /* the bad sector may lie in what nobody has asked for yet */
         status = file_read_some(&scan->file, scan->buffer + kept, size - kept, offset, &got, error);
     if (status != STAVE_OK) return status;
 
     scan->buffer_size += got;
     if (scan->buffer_size >= size) return STAVE_OK;
-    return file_error(&scan->file, error, STAVE_CORRUPT, 0, "ends at offset %" PRIu64 ", was longer when opened",
-                      offset + got);
+    return file_error(&scan->file, error, STAVE_CORRUPT, 0,
+                      "ends at offset %" PRIu64 ", was longer when opened", offset + got);
 }
 
 /*
- * Gives `size` bytes at `offset`, which the caller has checked to lie within the segment's end, in one piece, and how
- * many follow in the buffer, `size` included.
+ * Gives `size` bytes at `offset`, which the caller has checked to lie within the segment's end, in one piece,
+ * and how many follow in the buffer, `size` included.
  */
 static enum stave_status fetch(struct scan *scan, uint64_t offset, size_t size, const uint8_t **ret_bytes,
                                size_t *ret_available, struct error *error)
@@ -68,7 +69,7 @@ static enum stave_status fetch(struct scan *scan, uint64_t offset, size_t size, 
         const enum stave_status status = read_on(scan, size, error);
         if (status != STAVE_OK) return status;
     }
-    *ret_bytes     = scan->buffer + (offset - scan->buffer_offset);
+    *ret_bytes = scan->buffer + (offset - scan->buffer_offset);
     *ret_available = scan->buffer_size - (size_t)(offset - scan->buffer_offset);
     return STAVE_OK;
 }
@@ -76,16 +77,16 @@ static enum stave_status fetch(struct scan *scan, uint64_t offset, size_t size, 
 static void forget_key(struct scan *scan)
 {
     memory_free(scan->long_key);
-    scan->long_key    = NULL;
+    scan->long_key = NULL;
     scan->current.key = NULL;
 }
 
-/* -------------------------------------------------------------------------------------------------- open, close */
+/* ---- open, close ---- */
 
 static enum stave_status missing(const struct dir *dir, const char *name, struct error *error)
 {
-    return error_set(error, STAVE_CORRUPT, 0, "%s/%s: the manifest lists this segment, but it is missing", dir->path,
-                     name);
+    return error_set(error, STAVE_CORRUPT, 0, "%s/%s: the manifest lists this segment, but it is missing",
+                     dir->path, name);
 }
 
 static const char *header_problem(enum stave_status status)
@@ -99,7 +100,7 @@ static const char *header_problem(enum stave_status status)
 static enum stave_status read_header(struct scan *scan, struct error *error)
 {
     uint8_t bytes[SEGMENT_HEADER_SIZE] = {0}; /* a file cut within zeroes counts as never written */
-    size_t  size                       = 0;
+    size_t size = 0;
 
     enum stave_status status = file_read_some(&scan->file, bytes, sizeof(bytes), 0, &size, error);
     if (status != STAVE_OK) return status;
@@ -124,18 +125,19 @@ static enum stave_status check_expected(const struct scan *scan, const struct sc
 
 static enum stave_status set_range(struct scan *scan, const struct scan_expect *expect, struct error *error)
 {
-    uint64_t                size   = 0;
+    uint64_t size = 0;
     const enum stave_status status = file_size(&scan->file, &size, error);
     if (status != STAVE_OK) return status;
 
     scan->to_the_end = expect->end == SCAN_TO_THE_END;
-    scan->end        = scan->to_the_end ? size : expect->end;
-    scan->next       = expect->start != 0 ? expect->start : SEGMENT_HEADER_SIZE;
+    scan->end = scan->to_the_end ? size : expect->end;
+    scan->next = expect->start != 0 ? expect->start : SEGMENT_HEADER_SIZE;
     if (scan->end > size)
         return file_error(&scan->file, error, STAVE_CORRUPT, 0,
                           "has %" PRIu64 " bytes, the manifest says %" PRIu64, size, scan->end);
     if (scan->next < SEGMENT_HEADER_SIZE || scan->next % RECORD_ALIGNMENT != 0 || scan->next > scan->end)
-        return file_error(&scan->file, error, STAVE_CORRUPT, 0, "no record begins at offset %" PRIu64, scan->next);
+        return file_error(&scan->file, error, STAVE_CORRUPT, 0, "no record begins at offset %" PRIu64,
+                          scan->next);
     scan->offset = scan->next;
     return STAVE_OK;
 }
@@ -155,7 +157,7 @@ enum stave_status scan_open(const struct dir *dir, const struct scan_expect *exp
 {
     struct scan scan = SCAN_NONE;
 
-    scan.flags               = expect->flags;
+    scan.flags = expect->flags;
     enum stave_status status = open_file(&scan, dir, expect->id, error);
     if (status != STAVE_OK) goto done;
     status = read_header(&scan, error);
@@ -184,13 +186,14 @@ void scan_close(struct scan *scan)
     *scan = SCAN_NONE;
 }
 
-/* ------------------------------------------------------------------------------------------------------- damage */
+/* ---- damage ---- */
 
-static enum stave_status damaged(struct scan *scan, enum scan_damage damage, const char *problem, struct error *error)
+static enum stave_status damaged(struct scan *scan, enum scan_damage damage, const char *problem,
+                                 struct error *error)
 {
-    scan->damage        = damage;
+    scan->damage = damage;
     scan->damage_offset = scan->offset;
-    scan->problem       = problem;
+    scan->problem = problem;
     return file_error(&scan->file, error, STAVE_CORRUPT, 0, "offset %" PRIu64 ": %s", scan->offset, problem);
 }
 
@@ -198,13 +201,13 @@ static enum stave_status damaged(struct scan *scan, enum scan_damage damage, con
 static enum stave_status unreadable(struct scan *scan, enum stave_status status)
 {
     if (status == STAVE_NO_MEMORY) return status;
-    scan->damage        = SCAN_UNREADABLE;
+    scan->damage = SCAN_UNREADABLE;
     scan->damage_offset = scan->offset;
-    scan->problem       = status == STAVE_CORRUPT ? "the file was cut meanwhile" : "the file cannot be read here";
+    scan->problem = status == STAVE_CORRUPT ? "the file was cut meanwhile" : "the file cannot be read here";
     return status;
 }
 
-/* ------------------------------------------------------------------------------------------------------- headers */
+/* ---- headers ---- */
 
 static bool all_zero(const uint8_t *bytes, size_t size)
 {
@@ -229,8 +232,8 @@ static enum stave_status read_record_header(struct scan *scan, struct record *re
     const uint64_t rest = scan->end - scan->offset;
     if (rest == 0) return STAVE_END;
 
-    const uint8_t    *bytes     = NULL;
-    size_t            available = 0;
+    const uint8_t *bytes = NULL;
+    size_t available = 0;
     enum stave_status status =
         fetch(scan, scan->offset, at_most(rest, RECORD_HEADER_SIZE_MAX), &bytes, &available, error);
     if (status != STAVE_OK) return unreadable(scan, status);
@@ -253,7 +256,7 @@ static enum stave_status read_record_header(struct scan *scan, struct record *re
     return STAVE_OK;
 }
 
-/* -------------------------------------------------------------------------------------------------- key and value */
+/* ---- key and value ---- */
 
 static uint64_t key_offset(const struct scan_record *current)
 {
@@ -268,7 +271,7 @@ static uint64_t value_offset(const struct scan_record *current)
 static enum stave_status load_long_key(struct scan *scan, struct error *error)
 {
     const size_t size = scan->current.record.key_size;
-    scan->long_key    = memory_alloc(size);
+    scan->long_key = memory_alloc(size);
     if (scan->long_key == NULL)
         return error_set(error, STAVE_NO_MEMORY, 0, "no memory for a key of %zu bytes", size);
     return file_read_at(&scan->file, scan->long_key, size, key_offset(&scan->current), error);
@@ -278,13 +281,13 @@ static enum stave_status load_long_key(struct scan *scan, struct error *error)
 static enum stave_status load_key(struct scan *scan, struct error *error)
 {
     forget_key(scan);
-    const size_t   size  = scan->current.record.key_size;
+    const size_t size = scan->current.record.key_size;
     const uint8_t *bytes = NULL;
-    size_t         available;
+    size_t available;
 
-    const enum stave_status status = size > SCAN_BUFFER_SIZE
-                                         ? load_long_key(scan, error)
-                                         : fetch(scan, key_offset(&scan->current), size, &bytes, &available, error);
+    const enum stave_status status =
+        size > SCAN_BUFFER_SIZE ? load_long_key(scan, error)
+                                : fetch(scan, key_offset(&scan->current), size, &bytes, &available, error);
     if (status != STAVE_OK) {
         forget_key(scan);
         return unreadable(scan, status);
@@ -296,13 +299,13 @@ static enum stave_status load_key(struct scan *scan, struct error *error)
 enum stave_status scan_value(struct scan *scan, scan_sink sink, void *context, struct error *error)
 {
     uint64_t offset = value_offset(&scan->current);
-    uint64_t left   = scan->current.record.value_size;
+    uint64_t left = scan->current.record.value_size;
 
     forget_key(scan);
     while (left > 0) {
-        const size_t   size      = at_most(left, SCAN_BUFFER_SIZE);
-        const uint8_t *bytes     = NULL;
-        size_t         available = 0;
+        const size_t size = at_most(left, SCAN_BUFFER_SIZE);
+        const uint8_t *bytes = NULL;
+        size_t available = 0;
 
         enum stave_status status = fetch(scan, offset, size, &bytes, &available, error);
         if (status != STAVE_OK) return unreadable(scan, status);
@@ -361,9 +364,10 @@ static enum stave_status load_whole(struct scan *scan, struct error *error)
 {
     const uint64_t size = record_size(&scan->current.record);
     if (size > SCAN_BUFFER_SIZE) return STAVE_OK;
-    const uint8_t          *bytes;
-    size_t                  available;
-    const enum stave_status status = fetch(scan, scan->current.offset, (size_t)size, &bytes, &available, error);
+    const uint8_t *bytes;
+    size_t available;
+    const enum stave_status status =
+        fetch(scan, scan->current.offset, (size_t)size, &bytes, &available, error);
     return status == STAVE_OK ? STAVE_OK : unreadable(scan, status);
 }
 
@@ -381,16 +385,16 @@ enum stave_status scan_verify(struct scan *scan, struct error *error)
     return check_key(scan, error);
 }
 
-/* ------------------------------------------------------------------------------------------------------- records */
+/* ---- records ---- */
 
 /* The next record, by itself: its place in a batch is not looked at. */
 static enum stave_status next_record(struct scan *scan, bool verify, struct error *error)
 {
     forget_key(scan);
-    scan->offset         = scan->next;
-    scan->damage         = SCAN_UNDAMAGED;
-    scan->damage_offset  = 0;
-    scan->problem        = NULL;
+    scan->offset = scan->next;
+    scan->damage = SCAN_UNDAMAGED;
+    scan->damage_offset = 0;
+    scan->problem = NULL;
     scan->current.offset = scan->offset;
 
     const enum stave_status status = read_record_header(scan, &scan->current.record, error);
@@ -404,19 +408,19 @@ static enum stave_status batch_broken(struct scan *scan, const struct scan_recor
 {
     const uint64_t damage_offset = scan->offset;
 
-    scan->offset                   = batch->offset;
-    scan->next                     = next;
+    scan->offset = batch->offset;
+    scan->next = next;
     const enum stave_status status = damaged(scan, SCAN_BATCH_BROKEN, problem, error);
-    scan->damage_offset            = damage_offset;
+    scan->damage_offset = damage_offset;
     return status;
 }
 
-/* The records of a batch that ends at `batch_end`: each checks out, belongs to it, and they fill it exactly. */
+/* The records of a batch up to `batch_end`: each checks out and belongs to it, and they fill it exactly. */
 static enum stave_status read_batch_records(struct scan *scan, uint32_t count, uint64_t batch_end,
                                             const char **ret_problem, struct error *error)
 {
     for (uint32_t index = 0; index < count; index++) {
-        *ret_problem                   = "a record of the batch does not check out";
+        *ret_problem = "a record of the batch does not check out";
         const enum stave_status status = next_record(scan, true, error);
         if (status == STAVE_END) return STAVE_CORRUPT;
         if (status != STAVE_OK) return status;
@@ -431,33 +435,34 @@ static enum stave_status read_batch_records(struct scan *scan, uint32_t count, u
 static enum stave_status check_batch(struct scan *scan, struct error *error)
 {
     const struct scan_record batch = scan->current;
-    const uint64_t           first = scan->next;
-    uint8_t                  bytes[RECORD_BATCH_SIZE];
-    struct record_batch      body;
+    const uint64_t first = scan->next;
+    uint8_t bytes[RECORD_BATCH_SIZE];
+    struct record_batch body;
 
     enum stave_status status = scan_read_value(scan, 0, sizeof(bytes), bytes, error);
     if (status != STAVE_OK) return status;
-    if (record_payload_checksum(batch.record.key_hash, bytes, sizeof(bytes)) != batch.record.payload_checksum ||
+    if (record_payload_checksum(batch.record.key_hash, bytes, sizeof(bytes)) !=
+            batch.record.payload_checksum ||
         record_decode_batch(bytes, sizeof(bytes), &body) != STAVE_OK)
         return batch_broken(scan, &batch, batch.offset, "the batch does not check out", error);
     if (body.size > scan->end - first)
         return batch_broken(scan, &batch, batch.offset, "the batch passes the segment's end", error);
 
     const char *problem = NULL;
-    status              = read_batch_records(scan, body.count, first + body.size, &problem, error);
+    status = read_batch_records(scan, body.count, first + body.size, &problem, error);
     if (status == STAVE_CORRUPT) return batch_broken(scan, &batch, first + body.size, problem, error);
     if (status != STAVE_OK) return status;
 
     scan->batch_end = first + body.size;
-    scan->offset    = batch.offset;
-    scan->next      = first;
-    scan->current   = batch;
+    scan->offset = batch.offset;
+    scan->next = first;
+    scan->current = batch;
     return load_key(scan, error);
 }
 
 static enum stave_status next_with_batches(struct scan *scan, struct error *error)
 {
-    const bool              inside = scan->next < scan->batch_end;
+    const bool inside = scan->next < scan->batch_end;
     const enum stave_status status = next_record(scan, !inside && (scan->flags & SCAN_VERIFY), error);
     if (status != STAVE_OK || inside) return status;
     if (scan->current.record.kind == RECORD_BATCH) return check_batch(scan, error);
@@ -476,7 +481,7 @@ enum stave_status scan_next(struct scan *scan, struct scan_record *ret_record, s
     return STAVE_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------------ searches */
+/* ---- searches ---- */
 
 /* Whether a header that fits this segment stands at `bytes`; most offsets fail on the first line. */
 static bool is_record(const struct scan *scan, uint64_t offset, const uint8_t *bytes, size_t available,
@@ -484,7 +489,8 @@ static bool is_record(const struct scan *scan, uint64_t offset, const uint8_t *b
 {
     if (bytes[RECORD_KIND_AT] < RECORD_PUT || bytes[RECORD_KIND_AT] > RECORD_SPACES) return false;
     struct record record;
-    if (record_decode_header(bytes, available, scan->header.identity, offset, &record) != STAVE_OK) return false;
+    if (record_decode_header(bytes, available, scan->header.identity, offset, &record) != STAVE_OK)
+        return false;
     if (misfit(scan, &record, offset) != NULL) return false;
     *ret_record = record;
     return true;
@@ -495,11 +501,12 @@ static size_t header_room(const struct scan *scan, uint64_t offset)
     return at_most(scan->end - offset, RECORD_HEADER_SIZE_MAX);
 }
 
-/* Goes from `offset` to the first record in the buffer, or to the first offset that the buffer is too short for. */
+/* Goes from `offset` to the first record in the buffer, or to where the buffer is too short for one. */
 static bool find_record(const struct scan *scan, uint64_t *offset, const uint8_t *bytes, size_t available)
 {
     struct record record;
-    for (size_t at = 0; at < available && available - at >= header_room(scan, *offset); at += RECORD_ALIGNMENT) {
+    for (size_t at = 0; at < available && available - at >= header_room(scan, *offset);
+         at += RECORD_ALIGNMENT) {
         if (available - at < RECORD_HEADER_SIZE) return false;
         if (is_record(scan, *offset, bytes + at, available - at, &record)) return true;
         *offset += RECORD_ALIGNMENT;
@@ -510,10 +517,10 @@ static bool find_record(const struct scan *scan, uint64_t *offset, const uint8_t
 static enum stave_status search_record(struct scan *scan, uint64_t *offset)
 {
     while (*offset < scan->end && scan->end - *offset >= RECORD_HEADER_SIZE) {
-        const uint8_t          *bytes     = NULL;
-        size_t                  available = 0;
-        const size_t            size      = header_room(scan, *offset);
-        const enum stave_status status    = fetch(scan, *offset, size, &bytes, &available, NULL);
+        const uint8_t *bytes = NULL;
+        size_t available = 0;
+        const size_t size = header_room(scan, *offset);
+        const enum stave_status status = fetch(scan, *offset, size, &bytes, &available, NULL);
         if (status != STAVE_OK)
             *offset = align_down(*offset, SCAN_PAGE_SIZE) + SCAN_PAGE_SIZE;
         else if (find_record(scan, offset, bytes, available))
@@ -527,7 +534,7 @@ enum stave_status scan_resume(struct scan *scan, uint64_t *ret_skipped)
     uint64_t offset = scan->next;
     forget_key(scan);
     if (offset <= scan->offset) {
-        offset                         = scan->offset + RECORD_ALIGNMENT;
+        offset = scan->offset + RECORD_ALIGNMENT;
         const enum stave_status status = search_record(scan, &offset);
         if (status != STAVE_OK) return status;
         scan->next = offset;
@@ -544,9 +551,10 @@ static bool is_mark(const struct scan *scan, uint64_t offset, const uint8_t *byt
     if (bytes[RECORD_KIND_AT] != RECORD_MARK) return false;
     if (!is_record(scan, offset, bytes, available, &record)) return false;
 
-    const uint8_t     *value = bytes + RECORD_HEADER_SIZE;
+    const uint8_t *value = bytes + RECORD_HEADER_SIZE;
     struct record_mark mark;
-    if (record_payload_checksum(record.key_hash, value, RECORD_MARK_SIZE) != record.payload_checksum) return false;
+    if (record_payload_checksum(record.key_hash, value, RECORD_MARK_SIZE) != record.payload_checksum)
+        return false;
     if (record_decode_mark(value, RECORD_MARK_SIZE, &mark) != STAVE_OK) return false;
     if (mark.durable_end < SEGMENT_HEADER_SIZE || mark.durable_end > offset) return false;
     if (mark.durable_sequence > record.sequence) return false;
@@ -558,9 +566,11 @@ static bool best_mark(const struct scan *scan, uint64_t *offset, const uint8_t *
                       struct record_mark *best)
 {
     bool found = false;
-    for (size_t at = 0; available >= SCAN_MARK_SIZE && at <= available - SCAN_MARK_SIZE; at += RECORD_ALIGNMENT) {
+    for (size_t at = 0; available >= SCAN_MARK_SIZE && at <= available - SCAN_MARK_SIZE;
+         at += RECORD_ALIGNMENT) {
         struct record_mark mark;
-        if (is_mark(scan, *offset, bytes + at, available - at, &mark) && mark.durable_end >= best->durable_end) {
+        if (is_mark(scan, *offset, bytes + at, available - at, &mark) &&
+            mark.durable_end >= best->durable_end) {
             *best = mark;
             found = true;
         }
@@ -572,15 +582,15 @@ static bool best_mark(const struct scan *scan, uint64_t *offset, const uint8_t *
 enum stave_status scan_search_mark(struct scan *scan, uint64_t from, struct record_mark *ret_mark,
                                    struct error *error)
 {
-    struct record_mark best   = {0};
-    bool               found  = false;
-    uint64_t           offset = align_up(from, RECORD_ALIGNMENT);
+    struct record_mark best = {0};
+    bool found = false;
+    uint64_t offset = align_up(from, RECORD_ALIGNMENT);
 
     forget_key(scan);
     while (offset < scan->end && scan->end - offset >= SCAN_MARK_SIZE) {
-        const uint8_t          *bytes     = NULL;
-        size_t                  available = 0;
-        const enum stave_status status    = fetch(scan, offset, SCAN_MARK_SIZE, &bytes, &available, error);
+        const uint8_t *bytes = NULL;
+        size_t available = 0;
+        const enum stave_status status = fetch(scan, offset, SCAN_MARK_SIZE, &bytes, &available, error);
         if (status != STAVE_OK) return status;
         found |= best_mark(scan, &offset, bytes, available, &best);
     }

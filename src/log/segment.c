@@ -40,23 +40,25 @@ static bool all_zero(const uint8_t *at, size_t size)
     return seen == 0;
 }
 
-enum stave_status segment_decode_header(const uint8_t *at, size_t available, struct segment_header *ret_header)
+enum stave_status segment_decode_header(const uint8_t *at, size_t available,
+                                        struct segment_header *ret_header)
 {
     if (available < SEGMENT_HEADER_SIZE) return STAVE_CORRUPT;
     if (all_zero(at, SEGMENT_HEADER_SIZE)) return STAVE_NOT_FOUND;
     if (memcmp(at + SEGMENT_MAGIC_AT, magic, sizeof(magic)) != 0) return STAVE_NOT_A_STORE;
-    if (load_le32(at + SEGMENT_CHECKSUM_AT) != (uint32_t)hash_bytes(at, SEGMENT_CHECKSUM_AT, 0)) return STAVE_CORRUPT;
+    if (load_le32(at + SEGMENT_CHECKSUM_AT) != (uint32_t)hash_bytes(at, SEGMENT_CHECKSUM_AT, 0))
+        return STAVE_CORRUPT;
     if (load_le32(at + SEGMENT_VERSION_AT) > SEGMENT_VERSION) return STAVE_VERSION;
     if (load_le32(at + SEGMENT_VERSION_AT) != SEGMENT_VERSION) return STAVE_CORRUPT;
     if (load_le32(at + SEGMENT_RESERVED_AT) != 0) return STAVE_CORRUPT;
 
     const struct segment_header header = {
-        .store_id    = load_le64(at + SEGMENT_STORE_ID_AT),
-        .identity    = load_le64(at + SEGMENT_IDENTITY_AT),
-        .hash_seed   = load_le64(at + SEGMENT_HASH_SEED_AT),
-        .horizon     = load_le64(at + SEGMENT_HORIZON_AT),
-        .kind        = load_le32(at + SEGMENT_KIND_AT),
-        .id          = load_le32(at + SEGMENT_ID_AT),
+        .store_id = load_le64(at + SEGMENT_STORE_ID_AT),
+        .identity = load_le64(at + SEGMENT_IDENTITY_AT),
+        .hash_seed = load_le64(at + SEGMENT_HASH_SEED_AT),
+        .horizon = load_le64(at + SEGMENT_HORIZON_AT),
+        .kind = load_le32(at + SEGMENT_KIND_AT),
+        .id = load_le32(at + SEGMENT_ID_AT),
         .incarnation = load_le32(at + SEGMENT_INCARNATION_AT),
     };
     if (!header_is_sane(&header)) return STAVE_CORRUPT;

@@ -19,21 +19,22 @@ static void reserve(struct segment_writer *writer, size_t more)
 {
     if (writer->size + more <= writer->capacity) return;
     writer->capacity = (writer->size + more) * 2;
-    writer->bytes    = realloc(writer->bytes, writer->capacity);
+    writer->bytes = realloc(writer->bytes, writer->capacity);
     assert_non_null(writer->bytes);
 }
 
 void segment_writer_begin(struct segment_writer *writer, enum segment_kind kind, uint32_t id)
 {
     *writer = (struct segment_writer){
-        .header = {
-            .store_id    = 0x5354415645ull,
-            .identity    = id * 0x9E3779B97F4A7C15ull,
-            .hash_seed   = 0x1234567890ABCDEFull,
-            .kind        = kind,
-            .id          = id,
-            .incarnation = kind == SEGMENT_LOG ? id : 0,
-        },
+        .header =
+            {
+                .store_id = 0x5354415645ull,
+                .identity = id * 0x9E3779B97F4A7C15ull,
+                .hash_seed = 0x1234567890ABCDEFull,
+                .kind = kind,
+                .id = id,
+                .incarnation = kind == SEGMENT_LOG ? id : 0,
+            },
     };
     reserve(writer, SEGMENT_HEADER_SIZE);
     segment_encode_header(&writer->header, writer->bytes);
@@ -46,12 +47,13 @@ void segment_writer_free(struct segment_writer *writer)
     *writer = (struct segment_writer){.bytes = NULL};
 }
 
-size_t segment_writer_add(struct segment_writer *writer, struct record record, const void *key, size_t key_size,
-                          const void *value, size_t value_size)
+size_t segment_writer_add(struct segment_writer *writer, struct record record, const void *key,
+                          size_t key_size, const void *value, size_t value_size)
 {
     const size_t offset = writer->size;
-    if (record.sequence == 0) record.sequence = (uint64_t)writer->header.incarnation << 32 | ++writer->counter;
-    record.key_size   = (uint32_t)key_size;
+    if (record.sequence == 0)
+        record.sequence = (uint64_t)writer->header.incarnation << 32 | ++writer->counter;
+    record.key_size = (uint32_t)key_size;
     record.value_size = (uint32_t)value_size;
     if (record_has_key(record.kind))
         record.key_hash = record_key_hash(writer->header.hash_seed, record.generation, key, key_size);
@@ -82,18 +84,18 @@ size_t segment_writer_delete(struct segment_writer *writer, const char *key)
 
 size_t segment_writer_mark(struct segment_writer *writer, uint64_t durable_end, uint64_t durable_sequence)
 {
-    const struct record      record = {.kind = RECORD_MARK};
-    const struct record_mark mark   = {.durable_end = durable_end, .durable_sequence = durable_sequence};
-    uint8_t                  value[RECORD_MARK_SIZE];
+    const struct record record = {.kind = RECORD_MARK};
+    const struct record_mark mark = {.durable_end = durable_end, .durable_sequence = durable_sequence};
+    uint8_t value[RECORD_MARK_SIZE];
     record_encode_mark(&mark, value);
     return segment_writer_add(writer, record, NULL, 0, value, sizeof(value));
 }
 
 size_t segment_writer_batch(struct segment_writer *writer, uint32_t count, uint64_t size)
 {
-    const struct record       record = {.kind = RECORD_BATCH};
-    const struct record_batch batch  = {.count = count, .size = size};
-    uint8_t                   value[RECORD_BATCH_SIZE];
+    const struct record record = {.kind = RECORD_BATCH};
+    const struct record_batch batch = {.count = count, .size = size};
+    uint8_t value[RECORD_BATCH_SIZE];
     record_encode_batch(&batch, value);
     return segment_writer_add(writer, record, NULL, 0, value, sizeof(value));
 }
@@ -118,7 +120,7 @@ void segment_writer_save(const struct segment_writer *writer, const char *direct
 char *test_directory_make(void)
 {
     const char *parent = getenv("TMPDIR");
-    char       *path   = malloc(PATH_SIZE);
+    char *path = malloc(PATH_SIZE);
     assert_non_null(path);
     (void)snprintf(path, PATH_SIZE, "%s/stave-test-XXXXXX", parent != NULL ? parent : "/tmp");
     assert_non_null(mkdtemp(path));
@@ -162,8 +164,8 @@ void *test_file_read(const char *directory, const char *name, size_t *ret_size)
     FILE *file = fopen(path, "rb");
     assert_non_null(file);
     assert_int_equal(fseek(file, 0, SEEK_END), 0);
-    const size_t size  = (size_t)ftell(file);
-    void        *bytes = malloc(size + 1);
+    const size_t size = (size_t)ftell(file);
+    void *bytes = malloc(size + 1);
     assert_non_null(bytes);
     rewind(file);
     assert_int_equal(fread(bytes, 1, size, file), size);

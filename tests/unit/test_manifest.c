@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The manifest: comes back as it was, refuses any damage, and is replaced as a whole (M1 to M4; P3, P6, P9). */
+/* The manifest: comes back as it was, refuses any damage, is replaced as a whole (M1 to M4; P3, P6, P9). */
 #include "log/manifest.h"
 
 #include <setjmp.h>
@@ -19,25 +19,50 @@
 enum { SEGMENT_AT = 80 + 2 * 16, VERSION_AT = 8, SEGMENT_BYTES = 112 };
 
 static const struct manifest_segment log_segment = {
-    .id = 7, .kind = SEGMENT_LOG, .state = MANIFEST_SEGMENT_SEALED, .first_slot = 16, .slot_count = 16, .incarnation = 3,
-    .identity = 0xABCDEF, .length = 1 << 20, .horizon = 1, .last_sequence = 3ull << 32 | 9, .spaces_mask = 5,
-    .record_count = 9, .tombstone_bytes = 48, .expiring_bytes = 64, .earliest_expiry_ms = 10, .latest_expiry_ms = 20,
+    .id = 7,
+    .kind = SEGMENT_LOG,
+    .state = MANIFEST_SEGMENT_SEALED,
+    .first_slot = 16,
+    .slot_count = 16,
+    .incarnation = 3,
+    .identity = 0xABCDEF,
+    .length = 1 << 20,
+    .horizon = 1,
+    .last_sequence = 3ull << 32 | 9,
+    .spaces_mask = 5,
+    .record_count = 9,
+    .tombstone_bytes = 48,
+    .expiring_bytes = 64,
+    .earliest_expiry_ms = 10,
+    .latest_expiry_ms = 20,
     .created_at_ms = 1000,
 };
 
 static struct manifest make_sample(void)
 {
     struct manifest manifest = {
-        .flags = MANIFEST_SNAPSHOT, .incarnation = 4, .store_id = 0x1111, .hash_seed = 0x2222, .next_segment_id = 10,
-        .next_slot = 48, .next_generation = 5, .swept_generation = 2, .feed_floor = 1ull << 32 | 1,
+        .flags = MANIFEST_SNAPSHOT,
+        .incarnation = 4,
+        .store_id = 0x1111,
+        .hash_seed = 0x2222,
+        .next_segment_id = 10,
+        .next_slot = 48,
+        .next_generation = 5,
+        .swept_generation = 2,
+        .feed_floor = 1ull << 32 | 1,
     };
     struct manifest_segment segment = log_segment;
     assert_int_equal(manifest_add_segment(&manifest, &segment), STAVE_OK);
-    segment = (struct manifest_segment){.id = 9, .kind = SEGMENT_LOG, .first_slot = 32, .slot_count = 1,
-                                        .incarnation = 4, .identity = 99};
+    segment = (struct manifest_segment){
+        .id = 9, .kind = SEGMENT_LOG, .first_slot = 32, .slot_count = 1, .incarnation = 4, .identity = 99};
     assert_int_equal(manifest_add_segment(&manifest, &segment), STAVE_OK);
-    segment = (struct manifest_segment){.id = 2, .kind = SEGMENT_OUTPUT, .state = MANIFEST_SEGMENT_SEALED,
-                                        .first_slot = 0, .slot_count = 16, .identity = 98, .length = 64};
+    segment = (struct manifest_segment){.id = 2,
+                                        .kind = SEGMENT_OUTPUT,
+                                        .state = MANIFEST_SEGMENT_SEALED,
+                                        .first_slot = 0,
+                                        .slot_count = 16,
+                                        .identity = 98,
+                                        .length = 64};
     assert_int_equal(manifest_add_segment(&manifest, &segment), STAVE_OK);
     assert_int_equal(manifest_set_space(&manifest, &(struct manifest_space){3, 4, 12}), STAVE_OK);
     assert_int_equal(manifest_set_space(&manifest, &(struct manifest_space){0, 1, 1000}), STAVE_OK);
@@ -66,8 +91,8 @@ static void a_manifest_comes_back_as_it_was(void **state)
 {
     (void)state;
     struct manifest manifest = make_sample();
-    uint8_t        *bytes    = encode(&manifest);
-    struct manifest back     = MANIFEST_NONE;
+    uint8_t *bytes = encode(&manifest);
+    struct manifest back = MANIFEST_NONE;
     assert_int_equal(manifest_decode(bytes, manifest_size(&manifest), &back, NULL), STAVE_OK);
     assert_same_manifest(&manifest, &back);
 
@@ -94,8 +119,8 @@ static void a_manifest_with_any_bit_flipped_is_refused(void **state) /* M2 */
 {
     (void)state;
     struct manifest manifest = make_sample();
-    const size_t    size     = manifest_size(&manifest);
-    uint8_t        *bytes    = encode(&manifest);
+    const size_t size = manifest_size(&manifest);
+    uint8_t *bytes = encode(&manifest);
     for (size_t bit = 0; bit < 8 * size; bit++) {
         struct error error = ERROR_NONE;
         bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
@@ -111,9 +136,9 @@ static void a_manifest_cut_or_extended_is_refused(void **state) /* M2 */
 {
     (void)state;
     struct manifest manifest = make_sample();
-    const size_t    size     = manifest_size(&manifest);
-    uint8_t        *bytes    = encode(&manifest);
-    struct manifest back     = MANIFEST_NONE;
+    const size_t size = manifest_size(&manifest);
+    uint8_t *bytes = encode(&manifest);
+    struct manifest back = MANIFEST_NONE;
     for (size_t cut = 0; cut < size; cut++) {
         uint8_t *copy = malloc(cut + 1); /* so that a read past the end is seen by the sanitizer */
         memcpy(copy, bytes, cut);
@@ -132,9 +157,9 @@ static void a_manifest_cut_or_extended_is_refused(void **state) /* M2 */
 static enum stave_status decode_changed(size_t at, uint32_t value)
 {
     struct manifest manifest = make_sample();
-    const size_t    size     = manifest_size(&manifest);
-    uint8_t        *bytes    = encode(&manifest);
-    struct manifest back     = MANIFEST_NONE;
+    const size_t size = manifest_size(&manifest);
+    uint8_t *bytes = encode(&manifest);
+    struct manifest back = MANIFEST_NONE;
     store_le32(bytes + at, value);
     store_le64(bytes + size - 8, hash_bytes(bytes, size - 8, 0));
     const enum stave_status status = manifest_decode(bytes, size, &back, NULL);
@@ -158,16 +183,16 @@ static void fields_that_contradict_each_other_are_refused(void **state) /* M2, M
     (void)state;
     const size_t output = SEGMENT_AT, log = SEGMENT_AT + SEGMENT_BYTES, open = log + SEGMENT_BYTES;
     const struct {
-        size_t   at;
+        size_t at;
         uint32_t value;
     } changes[] = {
-        {12, 2},                  /* an unknown flag */
-        {32, 3},                  /* incarnation below a segment's */
-        {36, 9},                  /* next segment id below a segment's */
+        {12, 2}, /* an unknown flag */
+        {32, 3}, /* incarnation below a segment's */
+        {36, 9}, /* next segment id below a segment's */
         {40, MANIFEST_SLOT_MAX + 1},
-        {44, 4},                  /* next generation not above a space's */
-        {48, 6},                  /* swept generation above the next */
-        {52, 1},                  /* the counts do not fit the size */
+        {44, 4}, /* next generation not above a space's */
+        {48, 6}, /* swept generation above the next */
+        {52, 1}, /* the counts do not fit the size */
         {52, UINT32_MAX},
         {56, UINT32_MAX},
         {60, 1},                  /* reserved */
@@ -184,16 +209,16 @@ static void fields_that_contradict_each_other_are_refused(void **state) /* M2, M
         {output + 12, 17},        /* a slot of the next segment */
         {output + 12, UINT32_MAX},
         {output + 8, UINT32_MAX},
-        {output + 16, 1},         /* an output with an incarnation */
+        {output + 16, 1}, /* an output with an incarnation */
         {output + 20, 1},
-        {output + 32, 48},        /* shorter than its header */
-        {output + 32, 72},        /* not aligned */
-        {output + 36, 1},         /* longer than its slots */
-        {output + 76, 1},         /* more tombstones than bytes */
+        {output + 32, 48}, /* shorter than its header */
+        {output + 32, 72}, /* not aligned */
+        {output + 36, 1},  /* longer than its slots */
+        {output + 76, 1},  /* more tombstones than bytes */
         {output + 84, 1},
-        {output + 68, 1},         /* more records than bytes */
-        {log + 96, 5},            /* the latest expiry before the earliest */
-        {open + 32, 64},          /* an open segment with a length */
+        {output + 68, 1}, /* more records than bytes */
+        {log + 96, 5},    /* the latest expiry before the earliest */
+        {open + 32, 64},  /* an open segment with a length */
     };
     for (size_t index = 0; index < sizeof(changes) / sizeof(changes[0]); index++)
         assert_int_equal(decode_changed(changes[index].at, changes[index].value), STAVE_CORRUPT);
@@ -218,9 +243,11 @@ static void segments_are_found_added_and_removed(void **state) /* M3 */
     assert_null(manifest_find_segment(&manifest, 1001));
     assert_int_equal(manifest_find_segment(&manifest, 1000)->id, 1000);
 
-    assert_int_equal(manifest_set_space(&manifest, &(struct manifest_space){.number = MANIFEST_SPACE_MAX}), STAVE_LIMIT);
+    assert_int_equal(manifest_set_space(&manifest, &(struct manifest_space){.number = MANIFEST_SPACE_MAX}),
+                     STAVE_LIMIT);
     assert_int_equal(manifest_set_space(&manifest, &(struct manifest_space){.number = 5}), STAVE_OK);
-    assert_int_equal(manifest_set_space(&manifest, &(struct manifest_space){.number = 5, .count = 2}), STAVE_OK);
+    assert_int_equal(manifest_set_space(&manifest, &(struct manifest_space){.number = 5, .count = 2}),
+                     STAVE_OK);
     assert_int_equal(manifest.space_count, 1);
     assert_int_equal(manifest_find_space(&manifest, 5)->count, 2);
     manifest_remove_space(&manifest, 5);
@@ -242,8 +269,8 @@ static void segments_have_a_limit(void **state) /* P11 */
     assert_int_equal(manifest_add_segment(&manifest, &segment), STAVE_LIMIT);
 
     manifest.next_segment_id = MANIFEST_SEGMENT_MAX + 1;
-    uint8_t        *bytes    = encode(&manifest);
-    struct manifest back     = MANIFEST_NONE;
+    uint8_t *bytes = encode(&manifest);
+    struct manifest back = MANIFEST_NONE;
     assert_int_equal(manifest_decode(bytes, manifest_size(&manifest), &back, NULL), STAVE_OK);
     assert_same_manifest(&manifest, &back);
     manifest_free(&back);
@@ -255,7 +282,7 @@ static void a_copy_stands_for_itself(void **state)
 {
     (void)state;
     struct manifest manifest = make_sample();
-    struct manifest copy     = MANIFEST_NONE;
+    struct manifest copy = MANIFEST_NONE;
     assert_int_equal(manifest_copy(&manifest, &copy), STAVE_OK);
     assert_same_manifest(&manifest, &copy);
     manifest_remove_segment(&copy, 2);
@@ -271,11 +298,11 @@ static void a_copy_stands_for_itself(void **state)
 static void what_was_written_is_read_and_replaced(void **state) /* M1, M4 */
 {
     (void)state;
-    char      *path = test_directory_make();
-    struct dir dir  = DIR_NONE;
+    char *path = test_directory_make();
+    struct dir dir = DIR_NONE;
     assert_int_equal(dir_open(path, &dir, NULL), STAVE_OK);
     struct manifest manifest = make_sample();
-    struct manifest back     = MANIFEST_NONE;
+    struct manifest back = MANIFEST_NONE;
     assert_int_equal(manifest_read(&dir, &back, NULL), STAVE_NOT_FOUND);
 
     for (uint32_t round = 0; round < 3; round++) {
@@ -287,7 +314,7 @@ static void what_was_written_is_read_and_replaced(void **state) /* M1, M4 */
         assert_int_equal(dir_exists(&dir, MANIFEST_TEMP_FILE_NAME, NULL), STAVE_NOT_FOUND);
 
         struct file spare = FILE_NONE;
-        uint64_t    size  = 0;
+        uint64_t size = 0;
         assert_int_equal(file_open(&dir, MANIFEST_SPARE_FILE_NAME, false, &spare, NULL), STAVE_OK);
         assert_int_equal(file_disk_size(&spare, &size, NULL), STAVE_OK);
         assert_true(size >= manifest_size(&manifest));
@@ -301,11 +328,11 @@ static void what_was_written_is_read_and_replaced(void **state) /* M1, M4 */
 static void leftovers_of_a_crash_do_not_matter(void **state) /* M1, P3 */
 {
     (void)state;
-    char      *path = test_directory_make();
-    struct dir dir  = DIR_NONE;
+    char *path = test_directory_make();
+    struct dir dir = DIR_NONE;
     assert_int_equal(dir_open(path, &dir, NULL), STAVE_OK);
     struct manifest manifest = make_sample();
-    struct manifest back     = MANIFEST_NONE;
+    struct manifest back = MANIFEST_NONE;
     assert_int_equal(manifest_write(&dir, &manifest, NULL), STAVE_OK);
 
     uint8_t *larger = calloc(100000, 1); /* a half-written file of a larger manifest */

@@ -11,17 +11,38 @@
 enum { IDENTITY = 0x1D, OFFSET = 4096, SAMPLE_COUNT = 7 };
 
 static const struct record samples[SAMPLE_COUNT] = {
-    {.kind = RECORD_PUT, .sequence = 1ull << 32 | 1, .key_hash = 7, .key_size = 3, .value_size = 5, .generation = 9,
+    {.kind = RECORD_PUT,
+     .sequence = 1ull << 32 | 1,
+     .key_hash = 7,
+     .key_size = 3,
+     .value_size = 5,
+     .generation = 9,
      .payload_checksum = 0xCAFE},
-    {.kind = RECORD_PUT, .flags = RECORD_HAS_EXPIRY | RECORD_INSERT, .sequence = UINT64_MAX, .key_hash = UINT64_MAX,
-     .key_size = RECORD_KEY_SIZE_MAX, .value_size = RECORD_VALUE_SIZE_MAX, .generation = UINT32_MAX,
-     .payload_checksum = UINT32_MAX, .expires_at_ms = UINT64_MAX},
-    {.kind = RECORD_PUT, .flags = RECORD_HAS_EXPIRY | RECORD_HAS_SUPERSEDED | RECORD_IN_BATCH, .expires_at_ms = 11,
+    {.kind = RECORD_PUT,
+     .flags = RECORD_HAS_EXPIRY | RECORD_INSERT,
+     .sequence = UINT64_MAX,
+     .key_hash = UINT64_MAX,
+     .key_size = RECORD_KEY_SIZE_MAX,
+     .value_size = RECORD_VALUE_SIZE_MAX,
+     .generation = UINT32_MAX,
+     .payload_checksum = UINT32_MAX,
+     .expires_at_ms = UINT64_MAX},
+    {.kind = RECORD_PUT,
+     .flags = RECORD_HAS_EXPIRY | RECORD_HAS_SUPERSEDED | RECORD_IN_BATCH,
+     .expires_at_ms = 11,
      .superseded = 13},
-    {.kind = RECORD_TOMBSTONE, .flags = RECORD_HAS_SUPERSEDED, .sequence = 5, .key_size = 1, .superseded = 17},
+    {.kind = RECORD_TOMBSTONE,
+     .flags = RECORD_HAS_SUPERSEDED,
+     .sequence = 5,
+     .key_size = 1,
+     .superseded = 17},
     {.kind = RECORD_BATCH, .sequence = 6, .value_size = RECORD_BATCH_SIZE},
     {.kind = RECORD_MARK, .sequence = 7, .value_size = RECORD_MARK_SIZE},
-    {.kind = RECORD_LINK, .flags = RECORD_INSERT, .sequence = 8, .key_size = 2, .value_size = RECORD_LINK_SIZE},
+    {.kind = RECORD_LINK,
+     .flags = RECORD_INSERT,
+     .sequence = 8,
+     .key_size = 2,
+     .value_size = RECORD_LINK_SIZE},
 };
 
 static void assert_same_record(const struct record *a, const struct record *b)
@@ -47,7 +68,7 @@ static void every_kind_of_header_comes_back_as_it_was(void **state)
 {
     (void)state;
     for (size_t index = 0; index < SAMPLE_COUNT; index++) {
-        uint8_t       bytes[RECORD_HEADER_SIZE_MAX] = {0};
+        uint8_t bytes[RECORD_HEADER_SIZE_MAX] = {0};
         struct record record;
         record_encode_header(&samples[index], IDENTITY, OFFSET, bytes);
         assert_int_equal(decode(bytes, &record), STAVE_OK);
@@ -61,7 +82,7 @@ static void a_header_with_any_bit_flipped_is_refused(void **state) /* R3 */
 {
     (void)state;
     for (size_t index = 0; index < SAMPLE_COUNT; index++) {
-        uint8_t       bytes[RECORD_HEADER_SIZE_MAX] = {0};
+        uint8_t bytes[RECORD_HEADER_SIZE_MAX] = {0};
         struct record record;
         record_encode_header(&samples[index], IDENTITY, OFFSET, bytes);
         for (size_t bit = 0; bit < 8 * record_header_size(samples[index].flags); bit++) {
@@ -76,7 +97,7 @@ static void a_header_cut_at_any_byte_is_refused(void **state)
 {
     (void)state;
     for (size_t index = 0; index < SAMPLE_COUNT; index++) {
-        uint8_t       bytes[RECORD_HEADER_SIZE_MAX] = {0};
+        uint8_t bytes[RECORD_HEADER_SIZE_MAX] = {0};
         struct record record;
         record_encode_header(&samples[index], IDENTITY, OFFSET, bytes);
         for (size_t size = 0; size < record_header_size(samples[index].flags); size++)
@@ -87,13 +108,15 @@ static void a_header_cut_at_any_byte_is_refused(void **state)
 static void a_record_moved_to_another_offset_or_segment_is_refused(void **state) /* R1 */
 {
     (void)state;
-    uint8_t       bytes[RECORD_HEADER_SIZE_MAX] = {0};
+    uint8_t bytes[RECORD_HEADER_SIZE_MAX] = {0};
     struct record record;
     record_encode_header(&samples[0], IDENTITY, OFFSET, bytes);
     for (unsigned bit = 0; bit < 64; bit++) {
         const uint64_t flip = UINT64_C(1) << bit;
-        assert_int_equal(record_decode_header(bytes, sizeof(bytes), IDENTITY, OFFSET ^ flip, &record), STAVE_CORRUPT);
-        assert_int_equal(record_decode_header(bytes, sizeof(bytes), IDENTITY ^ flip, OFFSET, &record), STAVE_CORRUPT);
+        assert_int_equal(record_decode_header(bytes, sizeof(bytes), IDENTITY, OFFSET ^ flip, &record),
+                         STAVE_CORRUPT);
+        assert_int_equal(record_decode_header(bytes, sizeof(bytes), IDENTITY ^ flip, OFFSET, &record),
+                         STAVE_CORRUPT);
     }
 }
 
@@ -103,7 +126,8 @@ static void zeroes_are_never_a_record(void **state) /* R2 */
     const uint8_t zeroes[RECORD_HEADER_SIZE_MAX] = {0};
     struct record record;
     for (uint64_t offset = 0; offset < 1 << 20; offset += RECORD_ALIGNMENT)
-        assert_int_equal(record_decode_header(zeroes, sizeof(zeroes), IDENTITY, offset, &record), STAVE_NOT_FOUND);
+        assert_int_equal(record_decode_header(zeroes, sizeof(zeroes), IDENTITY, offset, &record),
+                         STAVE_NOT_FOUND);
 }
 
 /* Encodes what the encoder would never be given, with a checksum that fits. */
@@ -137,14 +161,16 @@ static void sizes_are_aligned_and_cannot_wrap(void **state)
 {
     (void)state;
     for (uint32_t value_size = 0; value_size < 64; value_size++) {
-        const struct record record = {.kind = RECORD_PUT, .flags = RECORD_HAS_EXPIRY, .key_size = 1,
-                                      .value_size = value_size};
+        const struct record record = {
+            .kind = RECORD_PUT, .flags = RECORD_HAS_EXPIRY, .key_size = 1, .value_size = value_size};
         assert_int_equal(record_size(&record) % RECORD_ALIGNMENT, 0);
         assert_int_equal(record_size(&record), 48 + 1 + value_size + record_padding(&record));
         assert_in_range(record_padding(&record), 0, RECORD_ALIGNMENT - 1);
     }
-    const struct record largest = {.kind = RECORD_PUT, .flags = RECORD_HAS_EXPIRY | RECORD_HAS_SUPERSEDED,
-                                   .key_size = RECORD_KEY_SIZE_MAX, .value_size = RECORD_VALUE_SIZE_MAX};
+    const struct record largest = {.kind = RECORD_PUT,
+                                   .flags = RECORD_HAS_EXPIRY | RECORD_HAS_SUPERSEDED,
+                                   .key_size = RECORD_KEY_SIZE_MAX,
+                                   .value_size = RECORD_VALUE_SIZE_MAX};
     assert_in_range(record_size(&largest), (UINT64_C(1) << 31) + 56, RECORD_SIZE_MAX);
 }
 
@@ -170,10 +196,10 @@ static void a_value_checks_out_only_under_its_key(void **state) /* R3 */
 static void bodies_come_back_as_they_were(void **state)
 {
     (void)state;
-    uint8_t              bytes[RECORD_LINK_SIZE];
-    struct record_batch  batch;
-    struct record_mark   mark;
-    struct record_link   link;
+    uint8_t bytes[RECORD_LINK_SIZE];
+    struct record_batch batch;
+    struct record_mark mark;
+    struct record_link link;
     struct record_spaces spaces;
 
     record_encode_batch(&(struct record_batch){.count = 3, .size = 160}, bytes);
@@ -186,15 +212,18 @@ static void bodies_come_back_as_they_were(void **state)
     assert_int_equal(mark.durable_end, 1ull << 34);
     assert_int_equal(mark.durable_sequence, 5);
 
-    record_encode_link(&(struct record_link){.segment_id = 7, .value_size = 1u << 30, .identity = UINT64_MAX,
-                                             .payload_checksum = 9}, bytes);
+    record_encode_link(
+        &(struct record_link){
+            .segment_id = 7, .value_size = 1u << 30, .identity = UINT64_MAX, .payload_checksum = 9},
+        bytes);
     assert_int_equal(record_decode_link(bytes, RECORD_LINK_SIZE, &link), STAVE_OK);
     assert_int_equal(link.segment_id, 7);
     assert_int_equal(link.value_size, 1u << 30);
     assert_int_equal(link.identity, UINT64_MAX);
     assert_int_equal(link.payload_checksum, 9);
 
-    record_encode_spaces(&(struct record_spaces){.op = RECORD_SPACES_DROP, .a = 1023, .generation = 8}, bytes);
+    record_encode_spaces(&(struct record_spaces){.op = RECORD_SPACES_DROP, .a = 1023, .generation = 8},
+                         bytes);
     assert_int_equal(record_decode_spaces(bytes, RECORD_SPACES_SIZE, &spaces), STAVE_OK);
     assert_int_equal(spaces.a, 1023);
     assert_int_equal(spaces.generation, 8);
@@ -206,14 +235,15 @@ static void bodies_come_back_as_they_were(void **state)
 static void bodies_that_contradict_themselves_are_refused(void **state) /* R4 */
 {
     (void)state;
-    uint8_t              bytes[RECORD_LINK_SIZE] = {0};
-    struct record_batch  batch;
-    struct record_mark   mark;
-    struct record_link   link;
+    uint8_t bytes[RECORD_LINK_SIZE] = {0};
+    struct record_batch batch;
+    struct record_mark mark;
+    struct record_link link;
     struct record_spaces spaces;
 
-    assert_int_equal(record_decode_batch(bytes, RECORD_BATCH_SIZE, &batch), STAVE_CORRUPT); /* of no records */
-    record_encode_batch(&(struct record_batch){.count = 2, .size = 80}, bytes);             /* 48 each at least */
+    assert_int_equal(record_decode_batch(bytes, RECORD_BATCH_SIZE, &batch),
+                     STAVE_CORRUPT);                                            /* of no records */
+    record_encode_batch(&(struct record_batch){.count = 2, .size = 80}, bytes); /* 48 each at least */
     assert_int_equal(record_decode_batch(bytes, RECORD_BATCH_SIZE, &batch), STAVE_CORRUPT);
     record_encode_batch(&(struct record_batch){.count = 1, .size = 48}, bytes);
     assert_int_equal(record_decode_batch(bytes, RECORD_BATCH_SIZE, &batch), STAVE_OK);
@@ -225,7 +255,8 @@ static void bodies_that_contradict_themselves_are_refused(void **state) /* R4 */
     memset(bytes, 0, sizeof(bytes));
     assert_int_equal(record_decode_link(bytes, RECORD_LINK_SIZE, &link), STAVE_CORRUPT); /* to segment 0 */
     assert_int_equal(record_decode_spaces(bytes, RECORD_SPACES_SIZE, &spaces), STAVE_CORRUPT);
-    record_encode_spaces(&(struct record_spaces){.op = RECORD_SPACES_DROP, .a = 1024, .generation = 8}, bytes);
+    record_encode_spaces(&(struct record_spaces){.op = RECORD_SPACES_DROP, .a = 1024, .generation = 8},
+                         bytes);
     assert_int_equal(record_decode_spaces(bytes, RECORD_SPACES_SIZE, &spaces), STAVE_CORRUPT);
 }
 

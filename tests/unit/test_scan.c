@@ -15,8 +15,8 @@
 enum { CHECK_ALL = SCAN_VERIFY | SCAN_BATCHES };
 
 struct fixture {
-    char                 *path;
-    struct dir            dir;
+    char *path;
+    struct dir dir;
     struct segment_writer writer;
 };
 
@@ -40,16 +40,16 @@ static struct scan_expect expect_of(const struct fixture *fixture, uint64_t end_
     return (struct scan_expect){
         .store_id = fixture->writer.header.store_id,
         .identity = fixture->writer.header.identity,
-        .id       = fixture->writer.header.id,
-        .end      = end_offset,
-        .flags    = flags,
+        .id = fixture->writer.header.id,
+        .end = end_offset,
+        .flags = flags,
     };
 }
 
 static struct scan open_scan(const struct fixture *fixture, uint64_t end_offset, unsigned flags)
 {
     const struct scan_expect expect = expect_of(fixture, end_offset, flags);
-    struct scan              scan   = SCAN_NONE;
+    struct scan scan = SCAN_NONE;
     assert_int_equal(scan_open(&fixture->dir, &expect, &scan, NULL), STAVE_OK);
     return scan;
 }
@@ -62,7 +62,7 @@ static void save(const struct fixture *fixture, size_t size)
 static void expect_key(struct scan *scan, const char *key)
 {
     struct scan_record record;
-    struct error       error = ERROR_NONE;
+    struct error error = ERROR_NONE;
     assert_int_equal(scan_next(scan, &record, &error), STAVE_OK);
     assert_int_equal(record.record.key_size, strlen(key));
     assert_memory_equal(record.key, key, strlen(key));
@@ -78,7 +78,7 @@ static void expect_status(struct scan *scan, enum stave_status status)
 static size_t count_records(struct scan *scan, enum stave_status *ret_status)
 {
     struct scan_record record;
-    size_t             count = 0;
+    size_t count = 0;
     while ((*ret_status = scan_next(scan, &record, NULL)) == STAVE_OK) count++;
     return count;
 }
@@ -113,8 +113,8 @@ static void a_scan_can_start_at_any_record(void **state)
     save(&fixture, fixture.writer.size);
 
     struct scan_expect expect = expect_of(&fixture, fixture.writer.size, CHECK_ALL);
-    struct scan        scan   = SCAN_NONE;
-    expect.start              = second;
+    struct scan scan = SCAN_NONE;
+    expect.start = second;
     assert_int_equal(scan_open(&fixture.dir, &expect, &scan, NULL), STAVE_OK);
     expect_key(&scan, "b");
     expect_status(&scan, STAVE_END);
@@ -128,16 +128,16 @@ static void an_open_segment_cut_at_any_byte_gives_a_prefix(void **state) /* P3 *
 {
     (void)state;
     struct fixture fixture = begin(SEGMENT_LOG);
-    size_t         ends[4] = {SEGMENT_HEADER_SIZE};
+    size_t ends[4] = {SEGMENT_HEADER_SIZE};
     for (size_t index = 1; index < 4; index++) {
         segment_writer_put(&fixture.writer, "key", "a value of some length");
         ends[index] = fixture.writer.size;
     }
     for (size_t size = SEGMENT_HEADER_SIZE; size <= fixture.writer.size; size++) {
         save(&fixture, size);
-        struct scan       scan   = open_scan(&fixture, SCAN_TO_THE_END, CHECK_ALL);
+        struct scan scan = open_scan(&fixture, SCAN_TO_THE_END, CHECK_ALL);
         enum stave_status status = STAVE_OK;
-        const size_t      count  = count_records(&scan, &status);
+        const size_t count = count_records(&scan, &status);
         assert_int_equal(count, (size - SEGMENT_HEADER_SIZE) / (ends[1] - ends[0]));
         assert_int_equal(status, size == ends[count] ? STAVE_END : STAVE_CORRUPT);
         assert_int_equal(scan.offset, ends[count]);
@@ -154,8 +154,8 @@ static void a_sealed_segment_shorter_than_listed_is_corrupt(void **state) /* P6 
     for (size_t size = SEGMENT_HEADER_SIZE; size < fixture.writer.size; size++) {
         save(&fixture, size);
         const struct scan_expect expect = expect_of(&fixture, fixture.writer.size, CHECK_ALL);
-        struct scan              scan   = SCAN_NONE;
-        struct error             error  = ERROR_NONE;
+        struct scan scan = SCAN_NONE;
+        struct error error = ERROR_NONE;
         assert_int_equal(scan_open(&fixture.dir, &expect, &scan, &error), STAVE_CORRUPT);
         assert_non_null(strstr(error.message, "0000000001.seg"));
     }
@@ -187,7 +187,7 @@ static void a_flipped_bit_is_never_returned_as_data(void **state) /* P6 */
     const size_t middle = fixture.writer.size;
     segment_writer_put(&fixture.writer, "third", "a longer one, to be damaged");
     const size_t padding = 40 + 5 + 27;
-    const size_t last    = segment_writer_put(&fixture.writer, "fourth", "four");
+    const size_t last = segment_writer_put(&fixture.writer, "fourth", "four");
 
     for (size_t at = middle; at < middle + padding; at++) {
         fixture.writer.bytes[at] ^= 0x10;
@@ -213,7 +213,7 @@ static void a_damaged_payload_still_claims_its_key(void **state) /* R5 */
 {
     (void)state;
     struct fixture fixture = begin(SEGMENT_LOG);
-    const size_t   at      = segment_writer_put(&fixture.writer, "key", "value");
+    const size_t at = segment_writer_put(&fixture.writer, "key", "value");
     fixture.writer.bytes[at + 40 + 3] ^= 1;
     save(&fixture, fixture.writer.size);
     struct scan scan = open_scan(&fixture, SCAN_TO_THE_END, SCAN_VERIFY);
@@ -234,8 +234,8 @@ static void a_record_of_another_place_or_segment_is_refused(void **state) /* R1,
 {
     (void)state;
     struct fixture fixture = begin(SEGMENT_LOG);
-    const size_t   first   = segment_writer_put(&fixture.writer, "a", "1");
-    const size_t   second  = segment_writer_put(&fixture.writer, "b", "2");
+    const size_t first = segment_writer_put(&fixture.writer, "a", "1");
+    const size_t second = segment_writer_put(&fixture.writer, "b", "2");
     memcpy(fixture.writer.bytes + second, fixture.writer.bytes + first, second - first);
     save(&fixture, fixture.writer.size);
     struct scan scan = open_scan(&fixture, SCAN_TO_THE_END, CHECK_ALL);
@@ -255,8 +255,8 @@ static void a_record_of_another_place_or_segment_is_refused(void **state) /* R1,
 static void a_log_record_with_a_sequence_of_another_segment_is_refused(void **state) /* C1 */
 {
     (void)state;
-    struct fixture      fixture = begin(SEGMENT_LOG);
-    const struct record record  = {.kind = RECORD_PUT, .sequence = 2ull << 32 | 1};
+    struct fixture fixture = begin(SEGMENT_LOG);
+    const struct record record = {.kind = RECORD_PUT, .sequence = 2ull << 32 | 1};
     segment_writer_add(&fixture.writer, record, "a", 1, "1", 1);
     save(&fixture, fixture.writer.size);
     struct scan scan = open_scan(&fixture, SCAN_TO_THE_END, CHECK_ALL);
@@ -271,7 +271,7 @@ static void only_the_segment_that_the_manifest_lists_opens(void **state) /* S1 *
     struct fixture fixture = begin(SEGMENT_LOG);
     save(&fixture, fixture.writer.size);
     const struct scan_expect right = expect_of(&fixture, SCAN_TO_THE_END, 0);
-    struct scan              scan  = SCAN_NONE;
+    struct scan scan = SCAN_NONE;
 
     struct scan_expect wrong = right;
     wrong.identity ^= 1;
@@ -279,7 +279,7 @@ static void only_the_segment_that_the_manifest_lists_opens(void **state) /* S1 *
     wrong = right;
     wrong.store_id ^= 1;
     assert_int_equal(scan_open(&fixture.dir, &wrong, &scan, NULL), STAVE_NOT_A_STORE);
-    wrong    = right;
+    wrong = right;
     wrong.id = 2;
     assert_int_equal(scan_open(&fixture.dir, &wrong, &scan, NULL), STAVE_CORRUPT); /* missing */
     test_file_write(fixture.path, "0000000002.seg", fixture.writer.bytes, fixture.writer.size);
@@ -290,10 +290,10 @@ static void only_the_segment_that_the_manifest_lists_opens(void **state) /* S1 *
 static void a_header_never_written_is_told_from_a_damaged_one(void **state)
 {
     (void)state;
-    struct fixture           fixture = begin(SEGMENT_LOG);
-    const struct scan_expect expect  = expect_of(&fixture, SCAN_TO_THE_END, 0);
-    const uint8_t            zeroes[128] = {0};
-    struct scan              scan    = SCAN_NONE;
+    struct fixture fixture = begin(SEGMENT_LOG);
+    const struct scan_expect expect = expect_of(&fixture, SCAN_TO_THE_END, 0);
+    const uint8_t zeroes[128] = {0};
+    struct scan scan = SCAN_NONE;
     test_file_write(fixture.path, "0000000001.seg", zeroes, 0);
     assert_int_equal(scan_open(&fixture.dir, &expect, &scan, NULL), STAVE_NOT_FOUND);
     test_file_write(fixture.path, "0000000001.seg", zeroes, sizeof(zeroes));
@@ -343,14 +343,14 @@ static void a_batch_damaged_at_any_byte_is_handed_out_not_at_all(void **state) /
 {
     (void)state;
     struct fixture fixture = begin(SEGMENT_LOG);
-    const size_t   at      = write_batch(&fixture.writer);
-    const size_t   batch_end = at + 64 + 48 + 48 + 64;
+    const size_t at = write_batch(&fixture.writer);
+    const size_t batch_end = at + 64 + 48 + 48 + 64;
     for (size_t byte = at; byte < batch_end; byte++) {
         fixture.writer.bytes[byte] ^= 0x40;
         save(&fixture, fixture.writer.size);
-        struct scan       scan   = open_scan(&fixture, SCAN_TO_THE_END, CHECK_ALL);
+        struct scan scan = open_scan(&fixture, SCAN_TO_THE_END, CHECK_ALL);
         enum stave_status status = STAVE_OK;
-        const size_t      count  = count_records(&scan, &status);
+        const size_t count = count_records(&scan, &status);
         if (count == 7) {
             assert_int_equal(status, STAVE_END); /* padding */
         } else {
@@ -368,12 +368,12 @@ static void a_batch_damaged_at_any_byte_is_handed_out_not_at_all(void **state) /
 static void a_batch_cut_at_any_byte_is_handed_out_not_at_all(void **state) /* C3, P5 */
 {
     (void)state;
-    struct fixture fixture   = begin(SEGMENT_LOG);
-    const size_t   at        = write_batch(&fixture.writer);
-    const size_t   batch_end = at + 64 + 48 + 48 + 64;
+    struct fixture fixture = begin(SEGMENT_LOG);
+    const size_t at = write_batch(&fixture.writer);
+    const size_t batch_end = at + 64 + 48 + 48 + 64;
     for (size_t size = at + 1; size < batch_end; size++) {
         save(&fixture, size);
-        struct scan       scan   = open_scan(&fixture, SCAN_TO_THE_END, CHECK_ALL);
+        struct scan scan = open_scan(&fixture, SCAN_TO_THE_END, CHECK_ALL);
         enum stave_status status = STAVE_OK;
         assert_int_equal(count_records(&scan, &status), 2);
         assert_int_equal(status, STAVE_CORRUPT);
@@ -428,12 +428,12 @@ static void a_mark_is_found_wherever_the_buffer_ends(void **state)
     (void)state;
     for (size_t shift = 0; shift < 128; shift += RECORD_ALIGNMENT) {
         struct fixture fixture = begin(SEGMENT_LOG);
-        const size_t   size    = SCAN_BUFFER_SIZE - 128 + shift;
-        uint8_t       *filler  = calloc(size, 1);
+        const size_t size = SCAN_BUFFER_SIZE - 128 + shift;
+        uint8_t *filler = calloc(size, 1);
         segment_writer_add(&fixture.writer, (struct record){.kind = RECORD_PUT}, "k", 1, filler, size);
         segment_writer_mark(&fixture.writer, SEGMENT_HEADER_SIZE, 0);
         save(&fixture, fixture.writer.size);
-        struct scan        scan = open_scan(&fixture, SCAN_TO_THE_END, 0);
+        struct scan scan = open_scan(&fixture, SCAN_TO_THE_END, 0);
         struct record_mark mark;
         assert_int_equal(scan_search_mark(&scan, SEGMENT_HEADER_SIZE, &mark, NULL), STAVE_OK);
         scan_close(&scan);
@@ -446,13 +446,13 @@ static void a_mark_that_contradicts_itself_vouches_for_nothing(void **state)
 {
     (void)state;
     struct fixture fixture = begin(SEGMENT_LOG);
-    segment_writer_mark(&fixture.writer, 0, 0);                       /* ends within the header */
-    segment_writer_mark(&fixture.writer, 4096, 0);                    /* of what comes after it */
+    segment_writer_mark(&fixture.writer, 0, 0);                            /* ends within the header */
+    segment_writer_mark(&fixture.writer, 4096, 0);                         /* of what comes after it */
     segment_writer_mark(&fixture.writer, SEGMENT_HEADER_SIZE, 2ull << 32); /* of a sequence after it */
     const size_t at = segment_writer_mark(&fixture.writer, SEGMENT_HEADER_SIZE, 0);
     fixture.writer.bytes[at + RECORD_HEADER_SIZE] ^= 16; /* the payload damaged */
     save(&fixture, fixture.writer.size);
-    struct scan        scan = open_scan(&fixture, SCAN_TO_THE_END, 0);
+    struct scan scan = open_scan(&fixture, SCAN_TO_THE_END, 0);
     struct record_mark mark;
     assert_int_equal(scan_search_mark(&scan, SEGMENT_HEADER_SIZE, &mark, NULL), STAVE_NOT_FOUND);
     scan_close(&scan);
@@ -468,11 +468,11 @@ static void a_value_that_holds_a_mark_does_not_pass_for_one(void **state) /* R1,
 
     for (size_t shift = 0; shift < RECORD_ALIGNMENT; shift++) { /* at every alignment of the copy */
         struct fixture fixture = begin(SEGMENT_LOG);
-        char           key[17] = "0123456789abcdef";
+        char key[17] = "0123456789abcdef";
         segment_writer_add(&fixture.writer, (struct record){.kind = RECORD_PUT}, key, shift, other.bytes + 64,
                            other.size - 64);
         save(&fixture, fixture.writer.size);
-        struct scan        scan = open_scan(&fixture, SCAN_TO_THE_END, 0);
+        struct scan scan = open_scan(&fixture, SCAN_TO_THE_END, 0);
         struct record_mark mark;
         assert_int_equal(scan_search_mark(&scan, SEGMENT_HEADER_SIZE, &mark, NULL), STAVE_NOT_FOUND);
         scan_close(&scan);
@@ -491,7 +491,7 @@ static uint8_t *pattern(size_t size)
 
 struct collected {
     const uint8_t *expected;
-    size_t         size;
+    size_t size;
 };
 
 static enum stave_status collect(void *context, const uint8_t *bytes, size_t size)
@@ -506,8 +506,8 @@ static void keys_and_values_larger_than_the_buffer_are_read_whole(void **state) 
 {
     (void)state;
     struct fixture fixture = begin(SEGMENT_LOG);
-    const size_t   size    = 3 * SCAN_BUFFER_SIZE + 5;
-    uint8_t       *bytes   = pattern(size);
+    const size_t size = 3 * SCAN_BUFFER_SIZE + 5;
+    uint8_t *bytes = pattern(size);
     segment_writer_put(&fixture.writer, "a", "1");
     segment_writer_add(&fixture.writer, (struct record){.kind = RECORD_PUT}, bytes, size, bytes, size);
     segment_writer_put(&fixture.writer, "b", "2");
@@ -564,16 +564,17 @@ static void many_records_of_all_sizes_come_back(void **state)
 {
     (void)state;
     struct fixture fixture = begin(SEGMENT_LOG);
-    uint8_t       *bytes   = pattern(300000);
+    uint8_t *bytes = pattern(300000);
     enum { COUNT = 400 };
     for (size_t index = 0; index < COUNT; index++) {
         struct record record = {.kind = RECORD_PUT, .flags = (uint8_t)(index % 4), .generation = 3};
-        segment_writer_add(&fixture.writer, record, bytes, index * 7 % 300, bytes, index * index * 31 % 30000);
+        segment_writer_add(&fixture.writer, record, bytes, index * 7 % 300, bytes,
+                           index * index * 31 % 30000);
     }
     segment_writer_add(&fixture.writer, (struct record){.kind = RECORD_PUT}, bytes, 300000, bytes, 300000);
     save(&fixture, fixture.writer.size);
     for (unsigned flags = 0; flags <= CHECK_ALL; flags++) {
-        struct scan       scan   = open_scan(&fixture, fixture.writer.size, flags);
+        struct scan scan = open_scan(&fixture, fixture.writer.size, flags);
         enum stave_status status = STAVE_OK;
         assert_int_equal(count_records(&scan, &status), COUNT + 1);
         assert_int_equal(status, STAVE_END);

@@ -12,13 +12,19 @@
 #include "base/hash.h"
 
 static const struct segment_header sample = {
-    .store_id = 1, .identity = 2, .hash_seed = 3, .horizon = UINT64_MAX, .kind = SEGMENT_LOG, .id = 5, .incarnation = 6,
+    .store_id = 1,
+    .identity = 2,
+    .hash_seed = 3,
+    .horizon = UINT64_MAX,
+    .kind = SEGMENT_LOG,
+    .id = 5,
+    .incarnation = 6,
 };
 
 static void a_header_comes_back_as_it_was(void **state)
 {
     (void)state;
-    uint8_t               bytes[SEGMENT_HEADER_SIZE];
+    uint8_t bytes[SEGMENT_HEADER_SIZE];
     struct segment_header header;
     segment_encode_header(&sample, bytes);
     assert_int_equal(segment_decode_header(bytes, sizeof(bytes), &header), STAVE_OK);
@@ -34,7 +40,7 @@ static void a_header_comes_back_as_it_was(void **state)
 static void a_header_with_any_bit_flipped_is_refused(void **state)
 {
     (void)state;
-    uint8_t               bytes[SEGMENT_HEADER_SIZE];
+    uint8_t bytes[SEGMENT_HEADER_SIZE];
     struct segment_header header;
     segment_encode_header(&sample, bytes);
     for (size_t bit = 0; bit < 8 * sizeof(bytes); bit++) {
@@ -48,7 +54,7 @@ static void a_header_with_any_bit_flipped_is_refused(void **state)
 
 static enum stave_status decode_changed(size_t at, uint32_t value)
 {
-    uint8_t               bytes[SEGMENT_HEADER_SIZE];
+    uint8_t bytes[SEGMENT_HEADER_SIZE];
     struct segment_header header;
     segment_encode_header(&sample, bytes);
     store_le32(bytes + at, value);
@@ -73,7 +79,7 @@ static void foreign_newer_and_contradictory_headers_are_told_apart(void **state)
 static void a_header_never_written_is_told_from_a_damaged_one(void **state)
 {
     (void)state;
-    const uint8_t         zeroes[SEGMENT_HEADER_SIZE] = {0};
+    const uint8_t zeroes[SEGMENT_HEADER_SIZE] = {0};
     struct segment_header header;
     assert_int_equal(segment_decode_header(zeroes, sizeof(zeroes), &header), STAVE_NOT_FOUND);
 }
@@ -83,7 +89,7 @@ static void names_come_back_as_ids(void **state)
     (void)state;
     const uint32_t ids[] = {1, 9, 10, 4294967295u};
     for (size_t index = 0; index < sizeof(ids) / sizeof(ids[0]); index++) {
-        char     name[SEGMENT_FILE_NAME_SIZE];
+        char name[SEGMENT_FILE_NAME_SIZE];
         uint32_t id = 0;
         segment_file_name(ids[index], name);
         assert_true(segment_file_name_parse(name, &id));
@@ -97,8 +103,16 @@ static void names_come_back_as_ids(void **state)
 static void other_names_are_not_segments(void **state)
 {
     (void)state;
-    const char *const names[] = {"",           "1.seg",           "0000000001.se",  "0000000001.seg2", "0000000000.seg",
-                                 "4294967296.seg", "00000000001.seg", "000000001x.seg", "-000000001.seg",  "MANIFEST"};
+    const char *const names[] = {"",
+                                 "1.seg",
+                                 "0000000001.se",
+                                 "0000000001.seg2",
+                                 "0000000000.seg",
+                                 "4294967296.seg",
+                                 "00000000001.seg",
+                                 "000000001x.seg",
+                                 "-000000001.seg",
+                                 "MANIFEST"};
     for (size_t index = 0; index < sizeof(names) / sizeof(names[0]); index++) {
         uint32_t id = 77;
         assert_false(segment_file_name_parse(names[index], &id));

@@ -16,7 +16,10 @@ all:
 	$(CONFIGURE) -B $(BUILD) -DSTAVE_TESTS=OFF
 	$(COMPILE) $(BUILD) -j$(JOBS)
 
-run: all
+# Installs what the build needs, builds, and shows the store at work on the package index of this system.
+run:
+	scripts/install-packages.sh build
+	$(MAKE) all
 	BIN_DIR=$(BUILD)/bin scripts/demo.sh
 
 # The tests three times: as released, under address and undefined, under thread sanitizers.

@@ -325,8 +325,9 @@ static uint64_t marked_end(const struct reader *reader, const struct file *file,
     return best;
 }
 
-/* Section 9, step 3, for one segment. *ret_offset is where its records end. */
-static bool read_open_records(struct reader *reader, const struct file *file, uint64_t *ret_offset)
+/* Section 9, step 3, for one segment. *ret_offset is where its records end, *last the last sequence. */
+static bool read_open_records(struct reader *reader, const struct file *file, uint64_t *ret_offset,
+                              uint64_t *last)
 {
     struct header header;
     uint64_t batch_end = 0;
@@ -338,6 +339,7 @@ static bool read_open_records(struct reader *reader, const struct file *file, ui
         if (header.record.kind == BATCH)
             batch_end = offset + header.size + number(header.record.value + 8, 8);
         if (!apply(reader, &header)) return false;
+        *last = header.record.sequence;
     }
     *ret_offset = offset;
     return true;
@@ -354,23 +356,53 @@ static const struct listed *next_open_log(const struct reader *reader, uint32_t 
     return best;
 }
 
+/* Section 5: the last sequence of the newest sealed LOG segment; 0 if there is none. */
+static uint64_t last_sealed(const struct reader *reader)
+{
+    const struct listed *newest = NULL;
+    for (uint32_t index = 0; index < reader->segment_count; index++) {
+        const struct listed *listed = &reader->segments[index];
+        if (listed->kind == LOG && listed->state == 1 &&
+            (newest == NULL || listed->incarnation > newest->incarnation))
+            newest = listed;
+    }
+    return newest == NULL ? 0 : newest->last_sequence;
+}
+
+/* Section 9, step 3: whether the segment goes on where the log has come to. */
+static bool follows(const struct reader *reader, const struct file *file, uint64_t last, uint64_t sealed)
+{
+    struct header header;
+    if (last == 0 || !valid_record(reader, file, 64, &header)) return true;
+    const uint32_t counter = (uint32_t)header.record.sequence, before = (uint32_t)last;
+    if (counter == before + 1) return true;
+    return counter == 1 && (before >= 1u << 31 || last == sealed);
+}
+
 /* Section 9, steps 3 and 4. */
 static bool read_open_log(struct reader *reader)
 {
-    struct file torn = {.id = 0};
-    uint64_t torn_offset = 0;
+    const uint64_t sealed = last_sealed(reader);
+    uint64_t last = sealed, before_offset = 0, torn_offset = 0;
+    struct file before = {.id = 0}, torn = {.id = 0};
     for (const struct listed *listed = next_open_log(reader, 0); listed != NULL;
          listed = next_open_log(reader, listed->incarnation)) {
         struct file file;
         uint64_t offset = 64;
         if (!open_segment(reader, listed->id, listed->identity, 0, &file)) return false;
         if (file.end == 0) continue;
+        if (torn.id == 0 && before.id != 0 && !follows(reader, &file, last, sealed)) {
+            torn = before;
+            torn_offset = before_offset;
+        }
         if (torn.id != 0) {
             if (marked_end(reader, &file, 64) != 0) return damage(reader, &torn, torn_offset);
             continue;
         }
-        if (!read_open_records(reader, &file, &offset)) return false;
+        if (!read_open_records(reader, &file, &offset, &last)) return false;
         if (marked_end(reader, &file, offset) > offset) return damage(reader, &file, offset);
+        before = file;
+        before_offset = offset;
         if (offset >= file.end || zeroes(file.bytes.data + offset, file.end - offset)) continue;
         torn = file;
         torn_offset = offset;

@@ -273,6 +273,32 @@ static void a_torn_tail_is_the_end_and_a_mark_makes_it_damage(void **state) /* P
     }
 }
 
+static void a_segment_whose_last_records_are_missing_ends_the_log(void **state) /* P3, P6 */
+{
+    (void)state;
+    for (uint32_t counter = 1; counter <= 3; counter++) { /* the last before the second segment's first */
+        for (int with_mark = 0; with_mark < 2; with_mark++) {
+            struct fixture fixture = begin();
+            struct segment_writer first = writer_of(SEGMENT_LOG, 1);
+            segment_writer_put(&first, "a", "1");
+            segment_writer_put(&first, "b", "2");
+            add(&fixture, &first, false, 0);
+            struct segment_writer second = writer_of(SEGMENT_LOG, 2);
+            second.counter = counter;
+            segment_writer_put(&second, "c", "3");
+            if (with_mark) segment_writer_mark(&second, SEGMENT_HEADER_SIZE, 1);
+            add(&fixture, &second, false, 0);
+            if (counter == 2)
+                expect_text(&fixture, "0 61 31\n0 62 32\n0 63 33\n");
+            else if (with_mark)
+                expect_damage(&fixture, "0000000001.seg: damage at offset 160");
+            else
+                expect_text(&fixture, "0 61 31\n0 62 32\n");
+            end(&fixture);
+        }
+    }
+}
+
 static void damage_in_a_sealed_segment_is_named(void **state) /* P6 */
 {
     (void)state;
@@ -297,6 +323,7 @@ int main(void)
         cmocka_unit_test(a_large_segment_whose_link_was_lost_does_not_count),
         cmocka_unit_test(a_batch_counts_as_a_whole_or_not_at_all),
         cmocka_unit_test(a_torn_tail_is_the_end_and_a_mark_makes_it_damage),
+        cmocka_unit_test(a_segment_whose_last_records_are_missing_ends_the_log),
         cmocka_unit_test(damage_in_a_sealed_segment_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads: each inside one epoch, without a lock (P7). */
+#include "base/memory.h"
+#include "os/clock.h"
+#include "store/operation.h"
+#include "store/segments.h"
+
+#define MULTI_GET_TRIES 8 /* against batches, before the write lock is taken */
+
+void stave_free(void *data)
+{
+    memory_free(data);
+}
+
+static uint64_t hash_of(const struct stave *handle, struct stave_bytes key, uint32_t *ret_generation)
+{
+    *ret_generation = generation_of(handle->store, handle->number);
+    return record_key_hash(handle->store->hash_seed, *ret_generation, key.data, key.size);
+}
+
+/* Inside an epoch: the newest record that has not expired. */
+static enum stave_status find_live(struct stave *handle, struct stave_bytes key, uint32_t flags,
+                                   struct found *ret_found)
+{
+    struct store *store = handle->store;
+    uint32_t generation;
+    const uint64_t hash = hash_of(handle, key, &generation);
+    const enum stave_status status = find_key(store, hash, generation, key, flags, ret_found);
+    if (status != STAVE_OK) return status;
+    const struct record *record = &ret_found->reading.record;
+    if (record->expires_at_ms == 0 || !record_is_expired(record, clock_wall_ms())) return STAVE_OK;
+    reading_end(&ret_found->reading);
+    return STAVE_NOT_FOUND;
+}
+
+/* The part of the value that was asked for; the whole is verified, a part is not. */
+static enum stave_status select_part(struct store *store, struct reading *reading, const struct stave_read *read,
+                                     struct stave_bytes *ret_part)
+{
+    const size_t size = reading->record.value_size;
+    const uint64_t from = read == NULL || read->offset == 0 ? 0 : read->offset < size ? read->offset : size;
+    size_t wanted = size - (size_t)from;
+    if (read != NULL && read->size != 0 && read->size < wanted) wanted = read->size;
+    const uint32_t flags = read == NULL ? 0 : read->flags;
+    const enum stave_status status = reading_value(store, reading, flags, wanted == size);
+    if (status != STAVE_OK) return status;
+    *ret_part = stave_bytes(reading->value + from, wanted);
+    return STAVE_OK;
+}
+
+enum stave_status stave_get_with(struct stave *handle, struct stave_bytes key, const struct stave_read *read,
+                                 struct stave_value *ret_value)
+{
+    enum stave_status status = guard_key(handle, key);
+    if (status != STAVE_OK) return status;
+    if (ret_value == NULL) return STAVE_INVALID;
+    struct store *store = handle->store;
+    struct found found;
+    struct stave_bytes part;
+    atomic_fetch_add_explicit(&store->counters.gets, 1, memory_order_relaxed);
+    const uint32_t token = epoch_enter(&store->epoch);
+    status = find_live(handle, key, read == NULL ? 0 : read->flags, &found);
+    if (status == STAVE_OK) {
+        status = select_part(store, &found.reading, read, &part);
+        uint8_t *copy = status == STAVE_OK ? memory_alloc(part.size + 1) : NULL;
+        if (copy != NULL) {
+            memcpy(copy, part.data, part.size);
+            copy[part.size] = 0;
+            *ret_value = (struct stave_value){copy, part.size, found.reading.record.sequence,
+                                              found.reading.record.expires_at_ms};
+        } else if (status == STAVE_OK) {
+            status = store_error(store, STAVE_NO_MEMORY, "no memory for a value of %zu bytes", part.size);
+        }
+        reading_end(&found.reading);
+    }
+    epoch_leave(&store->epoch, token);
+    return status;
+}
+
+enum stave_status stave_get(struct stave *handle, struct stave_bytes key, struct stave_value *ret_value)
+{
+    return stave_get_with(handle, key, NULL, ret_value);
+}
+
+enum stave_status stave_info(struct stave *handle, struct stave_bytes key, struct stave_info *ret_info)
+{
+    enum stave_status status = guard_key(handle, key);
+    if (status != STAVE_OK) return status;
+    if (ret_info == NULL) return STAVE_INVALID;
+    struct found found;
+    const uint32_t token = epoch_enter(&handle->store->epoch);
+    status = find_live(handle, key, 0, &found);
+    if (status == STAVE_OK) {
+        const struct record *record = &found.reading.record;
+        *ret_info = (struct stave_info){record->sequence, record->expires_at_ms, record->value_size,
+                                        record_size(record)};
+        reading_end(&found.reading);
+    }
+    epoch_leave(&handle->store->epoch, token);
+    return status;
+}
+
+enum stave_status stave_exists(struct stave *handle, struct stave_bytes key)
+{
+    struct stave_info info;
+    return stave_info(handle, key, &info);
+}
+
+/* ------------------------------------------------------------------ views */
+
+/* A view of a mapped record keeps a reference on its segment; of a copied one, the copy (lowest bit set). */
+static enum stave_status make_view(struct stave *handle, struct stave_bytes key, const struct stave_read *read,
+                                   struct stave_view *ret_view)
+{
+    struct store *store = handle->store;
+    struct found found;
+    struct stave_bytes part;
+    enum stave_status status = find_live(handle, key, read == NULL ? 0 : read->flags, &found);
+    if (status != STAVE_OK) return status;
+    status = select_part(store, &found.reading, read, &part);
+    if (status != STAVE_OK) {
+        reading_end(&found.reading);
+        return status;
+    }
+    *ret_view = (struct stave_view){part.data, part.size, found.reading.record.sequence,
+                                    found.reading.record.expires_at_ms, NULL};
+    if (found.reading.copy != NULL) {
+        ret_view->owner = (uint8_t *)found.reading.copy + 1;
+        return STAVE_OK;
+    }
+    atomic_fetch_add_explicit(&found.reading.segment->references, 1, memory_order_relaxed);
+    ret_view->owner = found.reading.segment;
+    return STAVE_OK;
+}
+
+enum stave_status stave_view(struct stave *handle, struct stave_bytes key, const struct stave_read *read,
+                             struct stave_view *ret_view)
+{
+    enum stave_status status = guard_key(handle, key);
+    if (status != STAVE_OK) return status;
+    if (ret_view == NULL) return STAVE_INVALID;
+    atomic_fetch_add_explicit(&handle->store->counters.gets, 1, memory_order_relaxed);
+    const uint32_t token = epoch_enter(&handle->store->epoch);
+    status = make_view(handle, key, read, ret_view);
+    epoch_leave(&handle->store->epoch, token);
+    return status;
+}
+
+void stave_view_release(struct stave *handle, struct stave_view *view)
+{
+    (void)handle;
+    if (view == NULL || view->owner == NULL) return;
+    if ((uintptr_t)view->owner & 1) {
+        memory_free((uint8_t *)view->owner - 1);
+    } else {
+        struct segment *segment = view->owner;
+        atomic_fetch_sub_explicit(&segment->references, 1, memory_order_release);
+    }
+    view->owner = NULL;
+    view->data = NULL;
+    view->size = 0;
+}
+
+/* ------------------------------------------------------------------ many keys */
+
+void stave_prefetch(struct stave *handle, const struct stave_bytes *keys, size_t count)
+{
+    if (handle == NULL || keys == NULL || !store_is_ours(handle->store)) return;
+    struct store *store = handle->store;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t generation;
+        keydir_prefetch(&store->keydir, hash_of(handle, keys[i], &generation));
+    }
+    const uint32_t token = epoch_enter(&store->epoch);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t generation;
+        struct keydir_probe probe;
+        uint64_t location;
+        if (keydir_probe_begin(&store->keydir, hash_of(handle, keys[i], &generation), &probe) != STAVE_OK) continue;
+        if (!keydir_probe_next(&probe, &location)) continue;
+        const struct segment *segment = segment_at(store, location);
+        if (segment == NULL || segment->map.data == NULL) continue;
+        __builtin_prefetch(segment->map.data + location_offset(segment, location));
+    }
+    epoch_leave(&store->epoch, token);
+}
+
+static void get_all(struct stave *handle, const struct stave_bytes *keys, size_t count, const struct stave_read *read,
+                    struct stave_view *views, enum stave_status *statuses)
+{
+    const uint32_t token = epoch_enter(&handle->store->epoch);
+    for (size_t i = 0; i < count; i++) statuses[i] = make_view(handle, keys[i], read, &views[i]);
+    epoch_leave(&handle->store->epoch, token);
+}
+
+static void release_all(struct stave *handle, size_t count, struct stave_view *views,
+                        const enum stave_status *statuses)
+{
+    for (size_t i = 0; i < count; i++)
+        if (statuses[i] == STAVE_OK) stave_view_release(handle, &views[i]);
+}
+
+enum stave_status stave_multi_get(struct stave *handle, const struct stave_bytes *keys, size_t count,
+                                  uint32_t read_flags, struct stave_view *ret_views, enum stave_status *ret_statuses)
+{
+    const enum stave_status status = guard_store(handle);
+    if (status != STAVE_OK) return status;
+    if (count > 0 && (keys == NULL || ret_views == NULL || ret_statuses == NULL)) return STAVE_INVALID;
+    if (count > STAVE_MULTI_GET_COUNT_MAX)
+        return store_error(handle->store, STAVE_LIMIT, "multi_get of %zu keys, more than %u", count,
+                           (unsigned)STAVE_MULTI_GET_COUNT_MAX);
+    for (size_t i = 0; i < count; i++)
+        if (keys[i].data == NULL && keys[i].size > 0) return STAVE_INVALID;
+
+    struct store *store = handle->store;
+    const struct stave_read read = {.flags = read_flags};
+    stave_prefetch(handle, keys, count);
+    atomic_fetch_add_explicit(&store->counters.gets, count, memory_order_relaxed);
+    for (int tries = 0; tries < MULTI_GET_TRIES; tries++) {
+        const uint64_t version = atomic_load(&store->batch_version);
+        if (version & 1) {
+            thread_yield();
+            continue;
+        }
+        get_all(handle, keys, count, &read, ret_views, ret_statuses);
+        atomic_thread_fence(memory_order_acquire);
+        if (atomic_load(&store->batch_version) == version) return STAVE_OK;
+        release_all(handle, count, ret_views, ret_statuses);
+    }
+    mutex_lock(&store->write_lock);
+    get_all(handle, keys, count, &read, ret_views, ret_statuses);
+    mutex_unlock(&store->write_lock);
+    return STAVE_OK;
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The path of one write: look up without a lock, decide, then under the write lock check that what was found still
+ * holds, append, and point the index to the new record.
+ */
+#include "store/operation.h"
+
+#include "base/memory.h"
+#include "os/clock.h"
+#include "store/background.h"
+#include "store/segments.h"
+#include "store/sync.h"
+#include "store/writer.h"
+
+#define THROTTLE_NAP_NS UINT64_C(1000000)
+#define THROTTLE_NAPS_MAX 200 /* a writer is held back this many times at the most */
+
+/* ------------------------------------------------------------------ guards */
+
+enum stave_status guard_store(const struct stave *handle)
+{
+    if (handle == NULL) return STAVE_INVALID;
+    return store_is_ours(handle->store) ? STAVE_OK : STAVE_FORKED;
+}
+
+enum stave_status guard_writable(const struct stave *handle)
+{
+    const enum stave_status status = guard_store(handle);
+    if (status != STAVE_OK) return status;
+    if (handle->store->options.read_only) return STAVE_READ_ONLY;
+    return atomic_load_explicit(&handle->store->failed, memory_order_acquire) != STAVE_OK ? STAVE_FAILED : STAVE_OK;
+}
+
+enum stave_status guard_key(const struct stave *handle, struct stave_bytes key)
+{
+    if (key.data == NULL && key.size > 0) return STAVE_INVALID;
+    return guard_store(handle);
+}
+
+enum stave_status guard_write(const struct stave *handle, struct stave_bytes key, struct stave_bytes value)
+{
+    if (key.data == NULL && key.size > 0) return STAVE_INVALID;
+    if (value.data == NULL && value.size > 0) return STAVE_INVALID;
+    const enum stave_status status = guard_writable(handle);
+    if (status != STAVE_OK) return status;
+    if (key.size > STAVE_KEY_SIZE_MAX)
+        return store_error(handle->store, STAVE_LIMIT, "the key has %zu bytes, more than %u", key.size,
+                           (unsigned)STAVE_KEY_SIZE_MAX);
+    if (value.size > STAVE_VALUE_SIZE_MAX)
+        return store_error(handle->store, STAVE_LIMIT, "the value has %zu bytes, more than %u", value.size,
+                           (unsigned)STAVE_VALUE_SIZE_MAX);
+    return STAVE_OK;
+}
+
+void operation_throttle(struct store *store)
+{
+    for (int naps = 0; naps < THROTTLE_NAPS_MAX; naps++) {
+        if (!atomic_load_explicit(&store->throttle, memory_order_relaxed)) return;
+        background_wake_worker(store);
+        thread_sleep_ns(THROTTLE_NAP_NS);
+    }
+}
+
+/* ------------------------------------------------------------------ find and decide */
+
+enum stave_status change_find(struct store *store, struct change *change)
+{
+    change->generation = generation_of(store, change->space);
+    return change_find_in(store, change);
+}
+
+enum stave_status change_find_in(struct store *store, struct change *change)
+{
+    struct found found;
+    change->hash = record_key_hash(store->hash_seed, change->generation, change->key.data, change->key.size);
+    change->payload_checksum = record_payload_checksum(change->hash, change->value.data, change->value.size);
+    const uint32_t token = epoch_enter(&store->epoch);
+    const enum stave_status status = find_key(store, change->hash, change->generation, change->key, 0, &found);
+    change->found = status == STAVE_OK;
+    if (change->found) {
+        change->location = found.location;
+        change->identity = found.reading.segment->identity;
+        change->old = found.reading.record;
+        reading_end(&found.reading);
+    }
+    epoch_leave(&store->epoch, token);
+    return status < 0 ? status : STAVE_OK;
+}
+
+enum stave_status change_allowed(const struct change *change, uint64_t now_ms)
+{
+    const uint32_t flags = change->write.flags;
+    const bool is_there = change->found && !record_is_expired(&change->old, now_ms);
+    if (flags & STAVE_IF_ABSENT && is_there) return STAVE_EXISTS;
+    if (flags & STAVE_IF_PRESENT && !is_there) return STAVE_NOT_FOUND;
+    if (flags & STAVE_IF_SEQUENCE && change->write.if_sequence != (is_there ? change->old.sequence : 0))
+        return STAVE_CONFLICT;
+    if (change->kind == RECORD_TOMBSTONE && !is_there && !change->found) return STAVE_NOT_FOUND;
+    return STAVE_OK;
+}
+
+static bool is_still_absent(struct store *store, const struct change *change)
+{
+    struct keydir_probe probe;
+    uint64_t location;
+    if (keydir_probe_begin(&store->keydir, change->hash, &probe) != STAVE_OK) return false;
+    if (!keydir_probe_next(&probe, &location)) return true;
+    /* Another key with the same tag, or this one put meanwhile: rare enough to read under the lock. */
+    struct found found;
+    const uint32_t token = epoch_enter(&store->epoch);
+    const enum stave_status status =
+        find_key(store, change->hash, change->generation, change->key, 0, &found);
+    if (status == STAVE_OK) reading_end(&found.reading);
+    epoch_leave(&store->epoch, token);
+    return status == STAVE_NOT_FOUND;
+}
+
+bool change_still_holds(struct store *store, const struct change *change)
+{
+    return change->generation == generation_of(store, change->space) && change_entry_still_holds(store, change);
+}
+
+bool change_entry_still_holds(struct store *store, const struct change *change)
+{
+    if (!change->found) return is_still_absent(store, change);
+    const struct segment *segment = segment_at(store, change->location);
+    return segment != NULL && segment->identity == change->identity &&
+           keydir_has(&store->keydir, change->hash, change->location);
+}
+
+/* ------------------------------------------------------------------ apply */
+
+static struct record record_of(const struct change *change, uint8_t flags)
+{
+    struct record record = {
+        .kind = change->kind,
+        .flags = flags,
+        .key_hash = change->hash,
+        .key_size = (uint32_t)change->key.size,
+        .value_size = (uint32_t)change->value.size,
+        .generation = change->generation,
+        .payload_checksum = change->payload_checksum,
+        .expires_at_ms = change->write.expires_at_ms,
+    };
+    if (record.expires_at_ms != 0) record.flags |= RECORD_HAS_EXPIRY;
+    if (change->kind == RECORD_PUT && !change->found) record.flags |= RECORD_INSERT;
+    return record;
+}
+
+uint64_t change_log_size(const struct store *store, const struct change *change)
+{
+    struct record record = record_of(change, 0);
+    if (change_is_large(store, change)) record.value_size = RECORD_LINK_SIZE;
+    return record_size(&record);
+}
+
+enum stave_status change_apply(struct store *store, struct change *change, uint8_t record_flags,
+                               uint64_t *ret_sequence, uint64_t *ret_location)
+{
+    struct record record = record_of(change, record_flags);
+    const uint64_t size = record_size(&record);
+    uint64_t location = 0;
+    const enum stave_status status = change->large != NULL
+                                         ? large_publish(store, change, &record, &location)
+                                         : writer_append(store, &record, change->key.data, change->value.data, &location);
+    if (status != STAVE_OK) return status;
+
+    if (change->found) account_dead(store, change->location, change->hash, record_size(&change->old));
+    if (change->kind == RECORD_PUT) {
+        account_live(store, location, change->hash, size);
+        if (change->found)
+            (void)keydir_replace(&store->keydir, change->hash, change->location, location);
+        else
+            keydir_insert(&store->keydir, change->hash, location);
+        if (!change->found) store->count_of[change->space]++;
+    } else {
+        (void)keydir_remove(&store->keydir, change->hash, change->location);
+        store->count_of[change->space]--;
+    }
+    *ret_sequence = record.sequence;
+    *ret_location = location;
+    change->old = record;
+    return STAVE_OK;
+}
+
+/* ------------------------------------------------------------------ the whole path */
+
+/* One attempt; STAVE_WOULD_BLOCK: something came between, try again. */
+static enum stave_status attempt(struct store *store, struct change *change, uint64_t *ret_sequence)
+{
+    enum stave_status status = change_find(store, change);
+    if (status != STAVE_OK) return status;
+    status = change_allowed(change, clock_wall_ms());
+    if (status != STAVE_OK) return status;
+    if (change->write.flags & STAVE_KEEP_EXPIRY && change->found) change->write.expires_at_ms = change->old.expires_at_ms;
+    if (change->large != NULL && change->large_expires != (change->write.expires_at_ms != 0)) {
+        segment_discard(store, change->large);
+        change->large = NULL;
+    }
+    if (change->kind == RECORD_PUT && change->large == NULL && change_is_large(store, change)) {
+        status = large_prepare(store, change);
+        if (status != STAVE_OK) return status;
+    }
+
+    mutex_lock(&store->write_lock);
+    status = writer_make_room(store, change_log_size(store, change), change->kind == RECORD_TOMBSTONE, NULL);
+    if (status == STAVE_OK) status = keydir_reserve(&store->keydir, 1);
+    if (status == STAVE_OK && !change_still_holds(store, change)) status = STAVE_WOULD_BLOCK;
+    uint64_t location;
+    if (status == STAVE_OK) status = change_apply(store, change, 0, ret_sequence, &location);
+    mutex_unlock(&store->write_lock);
+    return status;
+}
+
+enum stave_status operation_write(struct store *store, struct change *change, uint64_t *ret_sequence)
+{
+    const struct stave_write asked = change->write;
+    uint64_t sequence = 0;
+    enum stave_status status;
+    if (change->kind == RECORD_PUT) operation_throttle(store);
+    do {
+        change->write = asked;
+        status = attempt(store, change, &sequence);
+    } while (status == STAVE_WOULD_BLOCK);
+    segment_discard(store, change->large);
+    if (status != STAVE_OK) return status;
+    status = operation_finish(store, asked.flags, sequence);
+    if (status == STAVE_OK && ret_sequence != NULL) *ret_sequence = sequence;
+    return status;
+}
+
+enum stave_status operation_finish(struct store *store, uint32_t write_flags, uint64_t sequence)
+{
+    const bool always = atomic_load_explicit(&store->sync_mode, memory_order_relaxed) == STAVE_SYNC_ALWAYS;
+    if (write_flags & STAVE_NOT_DURABLE) {
+        if (always) sync_ask(store, sequence);
+        return STAVE_OK;
+    }
+    if (write_flags & STAVE_DURABLE || always) return sync_to(store, sequence);
+    return STAVE_OK;
+}

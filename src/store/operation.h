@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the public operations share: guards, conditions, and the path of one write.
+ */
+#ifndef STAVE_STORE_OPERATION_H
+#define STAVE_STORE_OPERATION_H
+
+#include "store/reading.h"
+#include "store/store.h"
+
+/* One write on its way into the log. The caller fills the first part. */
+struct change {
+    uint8_t kind; /* RECORD_PUT or RECORD_TOMBSTONE */
+    uint32_t space;
+    struct stave_bytes key;
+    struct stave_bytes value;
+    struct stave_write write;
+
+    uint32_t generation;
+    uint64_t hash;
+    uint32_t payload_checksum;
+    bool found; /* an entry of the key is in the index, expired or not */
+    uint64_t location;
+    uint64_t identity; /* of the segment it lies in */
+    struct record old;
+    struct segment *large; /* written beforehand, not yet published */
+    bool large_expires;    /* its header was given room for an expiry */
+    size_t earlier;        /* batch: 1 + index of the last change before it of the same key; 0: none */
+};
+
+static inline uint32_t generation_of(const struct store *store, uint32_t space)
+{
+    return atomic_load_explicit(&store->generation_of[space], memory_order_acquire);
+}
+
+/* The calling process opened the store. */
+static inline bool store_is_ours(const struct store *store)
+{
+    return *(const volatile uint8_t *)store->fork_mark != 0;
+}
+
+/* STAVE_OK, STAVE_INVALID, STAVE_FORKED: for every operation with a key. */
+enum stave_status guard_key(const struct stave *handle, struct stave_bytes key);
+/* The same for writes: also STAVE_READ_ONLY, STAVE_FAILED, STAVE_LIMIT. */
+enum stave_status guard_write(const struct stave *handle, struct stave_bytes key, struct stave_bytes value);
+/* Without a key. */
+enum stave_status guard_store(const struct stave *handle);
+enum stave_status guard_writable(const struct stave *handle);
+
+/* Waits while compaction has fallen behind disk_ratio_percent (P9); no lock held. */
+void operation_throttle(struct store *store);
+
+/* Looks the key up without a lock and fills the second part. Inside no epoch. */
+enum stave_status change_find(struct store *store, struct change *change);
+/* The same with change->generation given. */
+enum stave_status change_find_in(struct store *store, struct change *change);
+/* Whether the conditions in `write` hold for what was found: STAVE_OK, STAVE_EXISTS, STAVE_NOT_FOUND, STAVE_CONFLICT. */
+enum stave_status change_allowed(const struct change *change, uint64_t now_ms);
+/* write_lock: whether what was found is still so. Without an entry, and with another tag like it, the key is compared again. */
+bool change_still_holds(struct store *store, const struct change *change);
+/* The same for the entry alone, whatever has become of the space. */
+bool change_entry_still_holds(struct store *store, const struct change *change);
+/* Bytes of log that it takes. */
+uint64_t change_log_size(const struct store *store, const struct change *change);
+/* write_lock, room made and memory of the index reserved: appends, points the index to it, counts. Returns the location. */
+enum stave_status change_apply(struct store *store, struct change *change, uint8_t record_flags, uint64_t *ret_sequence,
+                               uint64_t *ret_location);
+
+/* The whole path of one write. */
+enum stave_status operation_write(struct store *store, struct change *change, uint64_t *ret_sequence);
+/* No lock held: waits for durability as flags and sync mode ask. */
+enum stave_status operation_finish(struct store *store, uint32_t write_flags, uint64_t sequence);
+
+/* write_lock, or alone at recovery: what a SPACES record says becomes so. */
+void spaces_apply(struct store *store, const struct record_spaces *spaces);
+
+/* Values above it get a segment of their own. */
+bool change_is_large(const struct store *store, const struct change *change);
+enum stave_status large_prepare(struct store *store, struct change *change);
+/* write_lock; in the place of writer_append for a PUT. On failure nothing is published. */
+enum stave_status large_publish(struct store *store, struct change *change, struct record *record, uint64_t *ret_location);
+
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* The options of a store: defaults and limits. */
+#ifndef STAVE_STORE_OPTIONS_H
+#define STAVE_STORE_OPTIONS_H
+
+#include "base/error.h"
+#include "stave.h"
+
+/* Fills defaults in; NULL stands for all defaults. STAVE_OK, or STAVE_INVALID with the option named in *error. */
+enum stave_status options_complete(const struct stave_options *options, struct stave_options *ret_options,
+                                   struct error *error);
+
+#endif

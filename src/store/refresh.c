@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: MIT */
+/* A store opened read-only. */
+#include "store/refresh.h"
+
+#include "base/memory.h"
+#include "store/operation.h"
+#include "store/recovery.h"
+#include "store/segments.h"
+
+enum { ATTEMPTS_MAX = 10 };
+
+#define ATTEMPT_NAP_NS UINT64_C(2000000)
+
+/* ------------------------------------------------------------------ the manifest, read again (F2) */
+
+static uint8_t *encode(const struct manifest *manifest)
+{
+    uint8_t *bytes = memory_alloc(manifest_size(manifest));
+    if (bytes != NULL) manifest_encode(manifest, bytes);
+    return bytes;
+}
+
+static enum stave_status manifest_changed(struct store *store, const struct manifest *manifest, bool *ret_changed,
+                                          struct error *error)
+{
+    struct manifest now = MANIFEST_NONE;
+    enum stave_status status = manifest_read(&store->dir, &now, error);
+    if (status != STAVE_OK) return status;
+    uint8_t *old_bytes = encode(manifest);
+    uint8_t *new_bytes = encode(&now);
+    if (old_bytes == NULL || new_bytes == NULL)
+        status = error_set(error, STAVE_NO_MEMORY, 0, "no memory for the manifest");
+    else
+        *ret_changed = manifest_size(manifest) != manifest_size(&now) ||
+                       memcmp(old_bytes, new_bytes, manifest_size(&now)) != 0;
+    memory_free(old_bytes);
+    memory_free(new_bytes);
+    manifest_free(&now);
+    return status;
+}
+
+/* ------------------------------------------------------------------ open */
+
+/* As store_make left it. */
+static void empty(struct store *store)
+{
+    for (size_t i = 0; i < store->segment_count; i++) segment_free(store, store->segments[i]);
+    store->segment_count = 0;
+    keydir_free(&store->keydir);
+    checkpoint_source_free(store);
+    pages_discard((void *)store->slots, MANIFEST_SLOT_MAX * sizeof(struct segment *));
+    pages_discard(store->slot_quarantine, MANIFEST_SLOT_MAX * sizeof(uint32_t));
+    store->log_since_checkpoint = 0;
+    store->open_from_checkpoint = false;
+}
+
+static enum stave_status open_once(struct store *store, bool may_retry, bool *ret_changed, struct error *error)
+{
+    struct manifest manifest = MANIFEST_NONE;
+    struct recovery *recovery = memory_alloc_zero(1, sizeof(*recovery));
+    if (recovery == NULL) return error_set(error, STAVE_NO_MEMORY, 0, "%s: no memory to open the store", store->dir.path);
+    enum stave_status status = manifest_read(&store->dir, &manifest, error);
+    if (status == STAVE_OK) status = recovery_run(store, &manifest, may_retry, recovery, error);
+    const bool may_have_changed = status == STAVE_OK || status == STAVE_WOULD_BLOCK || status == STAVE_CORRUPT;
+    if (may_have_changed && manifest.segment_capacity + manifest.next_segment_id > 0) {
+        const enum stave_status compared = manifest_changed(store, &manifest, ret_changed, error);
+        if (status == STAVE_OK && compared != STAVE_OK) status = compared;
+        if (status == STAVE_WOULD_BLOCK) *ret_changed = true;
+    }
+    recovery_free(recovery);
+    memory_free(recovery);
+    manifest_free(&manifest);
+    return status;
+}
+
+enum stave_status refresh_open(struct store *store, struct error *error)
+{
+    for (int attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+        bool changed = false;
+        const enum stave_status status = open_once(store, attempt < ATTEMPTS_MAX, &changed, error);
+        if (!changed) return status;
+        empty(store);
+        thread_sleep_ns(ATTEMPT_NAP_NS * (uint64_t)attempt);
+    }
+    return error_set(error, STAVE_IO, 0, "%s: its writer changed the store faster than it could be read",
+                     store->dir.path);
+}
+
+/* ------------------------------------------------------------------ what a refresh opens */
+
+/* A segment of the new manifest that the store does not have, or not so far. */
+struct newer {
+    struct segment *segment;
+    struct segment *older; /* the part of it that the store has; NULL: nothing */
+    bool is_open_log;
+};
+
+struct refresh {
+    struct store *store;
+    struct manifest manifest;
+    struct logend logend;
+    struct replay replay;
+    struct replay_spaces spaces;
+    struct newer *newer;
+    size_t newer_count;
+    struct segment **kept; /* segments of the store that the manifest still lists as they are */
+    size_t kept_count;
+    struct segment **gone;
+    size_t gone_count;
+    size_t capacity; /* of each of the three */
+};
+
+static enum stave_status no_memory(const struct refresh *refresh, struct error *error)
+{
+    return error_set(error, STAVE_NO_MEMORY, 0, "%s: no memory to refresh the store", refresh->store->dir.path);
+}
+
+static enum stave_status make_lists(struct refresh *refresh, struct error *error)
+{
+    refresh->capacity = refresh->manifest.segment_count + refresh->logend.link_count + refresh->store->segment_count;
+    refresh->newer = memory_alloc_zero(refresh->capacity, sizeof(*refresh->newer));
+    refresh->kept = memory_alloc_zero(refresh->capacity, sizeof(struct segment *));
+    refresh->gone = memory_alloc_zero(refresh->capacity, sizeof(struct segment *));
+    const bool made = refresh->newer != NULL && refresh->kept != NULL && refresh->gone != NULL;
+    return made ? STAVE_OK : no_memory(refresh, error);
+}
+
+static struct segment *find_same(const struct store *store, const struct manifest_segment *listed)
+{
+    for (size_t i = 0; i < store->segment_count; i++) {
+        struct segment *segment = store->segments[i];
+        if (segment->id == listed->id && segment->identity == listed->identity &&
+            segment->first_slot == listed->first_slot)
+            return segment;
+    }
+    return NULL;
+}
+
+/* Read once more: an open LOG segment, whose numbers and spaces are counted from its start. */
+static enum stave_status open_newer(struct refresh *refresh, const struct manifest_segment *listed, uint64_t length,
+                                    const struct logend_link *link, struct error *error)
+{
+    struct store *store = refresh->store;
+    struct segment *older = find_same(store, listed);
+    const bool is_open = listed->state == MANIFEST_SEGMENT_OPEN;
+    if (older != NULL && atomic_load(&older->end) == length && !is_open) {
+        older->sealed = true;
+        refresh->kept[refresh->kept_count++] = older;
+        return STAVE_OK;
+    }
+    struct segment *segment = NULL;
+    const enum stave_status status = segment_open(store, listed, length, &segment, error);
+    if (status != STAVE_OK) return status;
+    if (link != NULL) recovery_take_link(segment, link);
+    if (older != NULL) {
+        segment->live_size = older->live_size;
+        segment->live_count = older->live_count;
+    }
+    if (is_open) recovery_clear_numbers(segment);
+    refresh->newer[refresh->newer_count++] = (struct newer){segment, older, is_open};
+    return STAVE_OK;
+}
+
+static uint64_t end_of_log(const struct logend *logend, const struct manifest_segment *listed)
+{
+    for (size_t i = 0; i < logend->log_count; i++)
+        if (logend->logs[i].listed == listed) return logend->logs[i].end;
+    return SEGMENT_HEADER_SIZE;
+}
+
+static enum stave_status open_listed(struct refresh *refresh, const struct manifest_segment *listed,
+                                     struct error *error)
+{
+    const bool is_sealed = listed->state == MANIFEST_SEGMENT_SEALED;
+    if (listed->kind == SEGMENT_LOG) {
+        const uint64_t length = is_sealed ? listed->length : end_of_log(&refresh->logend, listed);
+        if (!is_sealed && length == SEGMENT_HEADER_SIZE) return STAVE_OK;
+        return open_newer(refresh, listed, length, NULL, error);
+    }
+    if (listed->kind == SEGMENT_OUTPUT) return is_sealed ? open_newer(refresh, listed, listed->length, NULL, error) : STAVE_OK;
+    const struct logend_link *link = logend_find_link(&refresh->logend, listed->id, listed->identity);
+    if (link == NULL && (!is_sealed || recovery_log_is_open(&refresh->logend, sequence_incarnation(listed->last_sequence))))
+        return STAVE_OK;
+    struct manifest_segment sealed = *listed;
+    sealed.state = MANIFEST_SEGMENT_SEALED;
+    return open_newer(refresh, &sealed, link != NULL ? link->length : listed->length, link, error);
+}
+
+/* A LARGE segment that only the log knows yet. */
+static enum stave_status open_linked(struct refresh *refresh, const struct logend_link *link, struct error *error)
+{
+    struct store *store = refresh->store;
+    if (manifest_find_segment(&refresh->manifest, link->segment_id) != NULL) return STAVE_OK;
+    struct segment *older = segment_by_id(store, link->segment_id);
+    struct manifest_segment listing = recovery_large_listing(link, older != NULL ? older->first_slot : 0);
+    if (older == NULL) listing.first_slot = recovery_find_slots(store, listing.slot_count);
+    if (listing.first_slot == 0)
+        return error_set(error, STAVE_LIMIT, 0, "%s: no address space left", store->dir.path);
+    const enum stave_status status = open_newer(refresh, &listing, link->length, link, error);
+    if (status == STAVE_OK && older == NULL) /* taken, until it is published */
+        for (uint32_t i = 0; i < listing.slot_count; i++) store->slot_quarantine[listing.first_slot + i] = UINT32_MAX;
+    return status;
+}
+
+static enum stave_status open_all(struct refresh *refresh, struct error *error)
+{
+    enum stave_status status = make_lists(refresh, error);
+    for (size_t i = 0; i < refresh->manifest.segment_count && status == STAVE_OK; i++)
+        status = open_listed(refresh, &refresh->manifest.segments[i], error);
+    for (size_t i = 0; i < refresh->logend.link_count && status == STAVE_OK; i++)
+        status = open_linked(refresh, &refresh->logend.links[i], error);
+    return status;
+}
+
+static void close_all(struct refresh *refresh)
+{
+    for (size_t i = 0; i < refresh->newer_count; i++) segment_free(refresh->store, refresh->newer[i].segment);
+    memory_free(refresh->newer);
+    memory_free(refresh->kept);
+    memory_free(refresh->gone);
+    refresh->newer = NULL;
+    refresh->kept = NULL;
+    refresh->gone = NULL;
+    refresh->newer_count = 0;
+    refresh->kept_count = 0;
+    refresh->gone_count = 0;
+    logend_free(&refresh->logend);
+    manifest_free(&refresh->manifest);
+}
+
+static enum stave_status open_everything(struct refresh *refresh, bool may_retry, struct error *error)
+{
+    enum stave_status status = manifest_read(&refresh->store->dir, &refresh->manifest, error);
+    if (status == STAVE_OK)
+        status = logend_find(refresh->store, &refresh->manifest, may_retry, &refresh->logend, error);
+    if (status == STAVE_OK) status = open_all(refresh, error);
+    return status;
+}
+
+static enum stave_status open_unchanged(struct refresh *refresh, struct error *error)
+{
+    for (int attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+        bool changed = false;
+        enum stave_status status = open_everything(refresh, attempt < ATTEMPTS_MAX, error);
+        if (status == STAVE_OK) return status;
+        if (status == STAVE_WOULD_BLOCK)
+            changed = true;
+        else if (status == STAVE_CORRUPT)
+            (void)manifest_changed(refresh->store, &refresh->manifest, &changed, NULL);
+        close_all(refresh);
+        if (!changed) return status;
+        thread_sleep_ns(ATTEMPT_NAP_NS * (uint64_t)attempt);
+    }
+    return error_set(error, STAVE_IO, 0, "%s: its writer changed the store faster than it could be read",
+                     refresh->store->dir.path);
+}
+
+/* ------------------------------------------------------------------ taking it over; write_lock */
+
+/* After 16 TiB of log a slot comes round again. */
+static bool slots_clash(const struct refresh *refresh)
+{
+    for (size_t i = 0; i < refresh->newer_count; i++) {
+        const struct segment *segment = refresh->newer[i].segment;
+        for (uint32_t k = 0; k < segment->slot_count; k++) {
+            const struct segment *owner = atomic_load(&refresh->store->slots[segment->first_slot + k]);
+            if (owner != NULL && owner != refresh->newer[i].older) return true;
+        }
+    }
+    return false;
+}
+
+static void replace(struct store *store, struct segment *older, struct segment *segment)
+{
+    for (size_t i = 0; i < store->segment_count; i++)
+        if (store->segments[i] == older) store->segments[i] = segment;
+    for (uint32_t i = 0; i < segment->slot_count; i++)
+        atomic_store_explicit(&store->slots[segment->first_slot + i], segment, memory_order_release);
+}
+
+static enum stave_status publish_all(struct refresh *refresh, struct error *error)
+{
+    for (size_t i = 0; i < refresh->newer_count; i++) {
+        struct newer *newer = &refresh->newer[i];
+        if (newer->older != NULL) {
+            replace(refresh->store, newer->older, newer->segment);
+            refresh->gone[refresh->gone_count++] = newer->older;
+        } else if (segment_publish(refresh->store, newer->segment) != STAVE_OK) {
+            for (size_t k = i; k < refresh->newer_count; k++) segment_free(refresh->store, refresh->newer[k].segment);
+            refresh->newer_count = i;
+            return no_memory(refresh, error);
+        }
+        refresh->kept[refresh->kept_count++] = newer->segment;
+    }
+    return STAVE_OK;
+}
+
+/* After a refresh that failed in the middle, all segments are read. */
+static size_t make_jobs(const struct refresh *refresh, uint64_t after, struct rebuild_job *jobs)
+{
+    const struct store *store = refresh->store;
+    size_t count = 0;
+    for (size_t i = 0; i < refresh->newer_count && !store->refresh_incomplete; i++) {
+        const struct newer *newer = &refresh->newer[i];
+        const bool is_log = newer->segment->kind == SEGMENT_LOG;
+        if (newer->is_open_log || (is_log && newer->segment->last_sequence <= after)) continue;
+        const uint64_t start = newer->older != NULL ? atomic_load(&newer->older->end) : 0;
+        jobs[count++] = (struct rebuild_job){newer->segment, start, is_log ? after : 0};
+    }
+    for (size_t i = 0; i < store->segment_count && store->refresh_incomplete; i++)
+        if (store->segments[i]->sealed) jobs[count++] = (struct rebuild_job){.segment = store->segments[i]};
+    return count;
+}
+
+static enum stave_status replay_newer(struct refresh *refresh, uint64_t after, struct error *error)
+{
+    struct store *store = refresh->store;
+    struct replay_generations generations;
+    struct rebuild_job *jobs = memory_alloc_zero(refresh->capacity + store->segment_count, sizeof(*jobs));
+    if (jobs == NULL) return no_memory(refresh, error);
+    replay_generations_take(&refresh->spaces, &generations);
+    enum stave_status status =
+        rebuild_run(&refresh->replay, jobs, make_jobs(refresh, after, jobs), &generations, error);
+    memory_free(jobs);
+    for (size_t log = 0; log < refresh->logend.log_count && status == STAVE_OK; log++)
+        for (size_t i = 0; i < refresh->newer_count && status == STAVE_OK; i++)
+            if (refresh->newer[i].segment->id == refresh->logend.logs[log].listed->id)
+                status = recovery_replay_log(&refresh->replay, &refresh->spaces, refresh->newer[i].segment, after, error);
+    replay_end(&refresh->replay);
+    if (status == STAVE_OK) recovery_publish_spaces(store, &refresh->spaces);
+    return status;
+}
+
+static bool is_kept(const struct refresh *refresh, const struct segment *segment)
+{
+    for (size_t i = 0; i < refresh->kept_count; i++)
+        if (refresh->kept[i] == segment) return true;
+    return false;
+}
+
+static bool leads_nowhere(void *context, uint64_t location)
+{
+    return segment_at(context, location) == NULL;
+}
+
+static void withdraw_gone(struct refresh *refresh)
+{
+    struct store *store = refresh->store;
+    const size_t before = refresh->gone_count;
+    for (size_t i = store->segment_count; i > 0; i--) {
+        struct segment *segment = store->segments[i - 1];
+        if (is_kept(refresh, segment)) continue;
+        segment_withdraw(store, segment);
+        for (uint32_t k = 0; k < segment->slot_count; k++) store->slot_quarantine[segment->first_slot + k] = 0;
+        refresh->gone[refresh->gone_count++] = segment;
+    }
+    if (refresh->gone_count == before) return;
+    for (uint32_t block = 0; block < keydir_block_count(&store->keydir); block++) {
+        uint64_t dropped = 0;
+        if (keydir_load_block(&store->keydir, block) != STAVE_OK) continue;
+        keydir_sweep_block(&store->keydir, block, leads_nowhere, store, &dropped);
+    }
+}
+
+static void take_sequence(struct store *store)
+{
+    uint64_t sequence = atomic_load(&store->sequence);
+    for (size_t i = 0; i < store->segment_count; i++)
+        if (store->segments[i]->last_sequence > sequence) sequence = store->segments[i]->last_sequence;
+    atomic_store(&store->sequence, sequence);
+    atomic_store(&store->durable_sequence, sequence);
+}
+
+static enum stave_status take_over(struct refresh *refresh, struct error *error)
+{
+    struct store *store = refresh->store;
+    const uint64_t after = atomic_load(&store->sequence);
+    if (slots_clash(refresh)) {
+        close_all(refresh);
+        return error_set(error, STAVE_LIMIT, 0, "%s: the store has changed too much; open it again", store->dir.path);
+    }
+    refresh->replay = (struct replay){.store = store};
+    recovery_take_manifest(store, &refresh->manifest);
+    recovery_take_spaces(&refresh->manifest, &refresh->spaces);
+    enum stave_status status = publish_all(refresh, error);
+    if (status == STAVE_OK) status = replay_newer(refresh, after, error);
+    if (status == STAVE_OK) withdraw_gone(refresh);
+    if (status == STAVE_OK) take_sequence(store);
+    store->refresh_incomplete = status != STAVE_OK;
+    refresh->newer_count = 0; /* the store's now */
+    replay_free(&refresh->replay);
+    return status;
+}
+
+static enum stave_status refresh_store(struct store *store, struct error *error)
+{
+    struct refresh *refresh = memory_alloc_zero(1, sizeof(*refresh));
+    if (refresh == NULL) return error_set(error, STAVE_NO_MEMORY, 0, "%s: no memory to refresh the store", store->dir.path);
+    refresh->store = store;
+    enum stave_status status = open_unchanged(refresh, error);
+    if (status == STAVE_OK) {
+        mutex_lock(&store->write_lock);
+        status = take_over(refresh, error);
+        mutex_unlock(&store->write_lock);
+        segments_retire(store, refresh->gone, refresh->gone_count, false);
+    }
+    close_all(refresh);
+    memory_free(refresh);
+    return status;
+}
+
+enum stave_status stave_refresh(struct stave *handle)
+{
+    struct error error = ERROR_NONE;
+    const enum stave_status guarded = guard_store(handle);
+    if (guarded != STAVE_OK) return guarded;
+    struct store *store = handle->store;
+    if (!store->options.read_only) return STAVE_OK; /* a writer sees what it writes */
+    mutex_lock(&store->upkeep_lock);
+    segments_reap(store);
+    const enum stave_status status = refresh_store(store, &error);
+    mutex_unlock(&store->upkeep_lock);
+    return status < 0 ? store_note_error(store, &error) : status;
+}

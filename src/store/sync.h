@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Durability: group commit, marks, sealing in the background.
+ */
+#ifndef STAVE_STORE_SYNC_H
+#define STAVE_STORE_SYNC_H
+
+#include "store/store.h"
+
+/* No lock held. Returns when everything up to `sequence` is durable; callers share syncs. STAVE_OK or STAVE_FAILED. */
+enum stave_status sync_to(struct store *store, uint64_t sequence);
+/* The same in the background; returns at once. */
+void sync_ask(struct store *store, uint64_t sequence);
+/* The store has failed (P13): says so to everybody who waits. */
+void store_fail(struct store *store, enum stave_status status, const struct error *error);
+
+/* Body of the syncer: interval syncs, asked syncs, marks when idle, sealing and spares. */
+void syncer_run(void *store);
+/* Makes the spare and seals what is to be sealed; called by the syncer, and by close. */
+enum stave_status syncer_turn_segments(struct store *store);
+
+#endif

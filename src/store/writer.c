@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The end of the log.
+ *
+ *   W1  Bytes at and beyond `end` of the tail are not records yet; readers stop before them.
+ *   W2  Nothing is stored to through the map above `granted` (no SIGBUS).
+ *   W3  The last DELETE_RESERVE allocated bytes of a tail are for deletes, so that a full disk can be deleted
+ *       out of; the last MARK_ROOM bytes of a segment are for a MARK.                                     (P9)
+ *   W4  The counter goes on from one tail to the next (behind 2^31 it begins anew), so that recovery can tell whether
+ *       the end of a tail is missing before it takes what follows.                                         (P3)
+ */
+#include "store/writer.h"
+
+#include <assert.h>
+
+#include "base/bytes.h"
+#include "base/memory.h"
+#include "os/clock.h"
+#include "store/background.h"
+#include "store/reading.h"
+#include "store/segments.h"
+#include "store/sync.h"
+
+#define DELETE_RESERVE UINT64_C(16384)
+#define MARK_ROOM UINT64_C(64)
+#define ALLOCATE_STEP_MIN (UINT64_C(1) << 20)
+#define ALLOCATE_STEP_MAX (UINT64_C(16) << 20)
+#define ASSEMBLE_SIZE_MAX 4096
+#define COUNTER_RESTART (UINT64_C(1) << 31)
+
+/* ------------------------------------------------------------------ space in the file */
+
+/* Any thread; steps grow with the file, so that a small store stays small. */
+static enum stave_status allocate_to(struct segment *segment, uint64_t size, struct error *error)
+{
+    const uint64_t allocated = atomic_load(&segment->allocated);
+    if (size <= allocated) return STAVE_OK;
+    uint64_t step = allocated;
+    if (step < ALLOCATE_STEP_MIN) step = ALLOCATE_STEP_MIN;
+    if (step > ALLOCATE_STEP_MAX) step = ALLOCATE_STEP_MAX;
+    uint64_t wanted = align_up(size > allocated + step ? size : allocated + step, MAP_PAGE_SIZE);
+    const uint64_t most = align_up(segment->capacity, MAP_PAGE_SIZE);
+    if (wanted > most) wanted = most;
+    enum stave_status status = file_allocate(&segment->file, allocated, wanted - allocated, error);
+    if (status == STAVE_FULL) { /* what is needed may still fit where a step does not */
+        wanted = align_up(size, MAP_PAGE_SIZE) < wanted ? align_up(size, MAP_PAGE_SIZE) : wanted;
+        status = file_allocate(&segment->file, allocated, wanted - allocated, error);
+    }
+    if (status != STAVE_OK) return status;
+    uint64_t seen = allocated;
+    while (seen < wanted && !atomic_compare_exchange_weak(&segment->allocated, &seen, wanted)) {
+    }
+    return STAVE_OK;
+}
+
+enum stave_status writer_grant(struct segment *segment, uint64_t size, struct error *error)
+{
+    const uint64_t most = align_up(segment->capacity, MAP_PAGE_SIZE);
+    if (size > most) size = most;
+    enum stave_status status = allocate_to(segment, size, error);
+    if (status != STAVE_OK || segment->written) return status;
+    const uint64_t granted = atomic_load(&segment->granted);
+    if (size <= granted) return STAVE_OK;
+    const uint64_t wanted = align_up(size, MAP_PAGE_SIZE);
+    status = map_populate_write(&segment->map, granted, (size_t)(wanted - granted), error);
+    if (status != STAVE_OK) return status;
+    uint64_t seen = granted;
+    while (seen < wanted && !atomic_compare_exchange_weak(&segment->granted, &seen, wanted)) {
+    }
+    return STAVE_OK;
+}
+
+/* write_lock. The preparer is usually ahead and nothing is to be done here. */
+static enum stave_status grant_now(struct store *store, struct segment *tail, uint64_t size, bool is_delete)
+{
+    const uint64_t end = atomic_load_explicit(&tail->end, memory_order_relaxed);
+    const uint64_t room_end = end + size + MARK_ROOM;
+    uint64_t reserve_end = room_end + (is_delete ? 0 : DELETE_RESERVE);
+    const uint64_t most = align_up(tail->capacity, MAP_PAGE_SIZE);
+    if (reserve_end > most) reserve_end = most;
+    struct error error = {.status = STAVE_OK};
+    enum stave_status status = allocate_to(tail, reserve_end, &error);
+    if (status == STAVE_OK && !tail->written && room_end > atomic_load(&tail->granted))
+        status = writer_grant(tail, room_end, &error);
+    if (status == STAVE_INVALID) { /* a kernel that cannot populate */
+        tail->written = true;
+        return STAVE_OK;
+    }
+    if (status != STAVE_OK) return store_note_error(store, &error);
+    return STAVE_OK;
+}
+
+/* ------------------------------------------------------------------ roll */
+
+static bool fits(const struct segment *segment, uint64_t size)
+{
+    const uint64_t end = atomic_load_explicit(&segment->end, memory_order_relaxed);
+    return size + MARK_ROOM <= segment->capacity - end;
+}
+
+void writer_begin_roll(struct store *store)
+{
+    struct segment *next = store->spare;
+    for (uint32_t i = 0; i < STAVE_SPACE_COUNT_MAX; i++)
+        next->start_spaces[i] =
+            (struct manifest_space){i, atomic_load(&store->generation_of[i]), store->count_of[i]};
+    next->created_ms = clock_wall_ms();
+    store->sealing = store->tail;
+    store->tail = next;
+    store->spare = NULL;
+    if (store->counter >= COUNTER_RESTART) store->counter = 1; /* else a gap between segments would not be seen */
+    background_wake_syncer(store);
+    background_wake_preparer(store);
+}
+
+/* write_lock. Rolls, or waits for what a roll needs; a spare that cannot be made is reported once per attempt. */
+static enum stave_status roll_or_wait(struct store *store, uint64_t size)
+{
+    if (store->sealing == NULL && store->spare != NULL && fits(store->spare, size)) {
+        writer_begin_roll(store);
+        return STAVE_OK;
+    }
+    if (size > store->room_wanted) store->room_wanted = size;
+    const uint64_t attempts = store->spare_attempts;
+    background_wake_syncer(store);
+    condition_wait(&store->roll_done, &store->write_lock);
+    if (store->spare_attempts != attempts && store->spare_status != STAVE_OK) return store->spare_status;
+    return STAVE_OK;
+}
+
+static enum stave_status writable_status(const struct store *store)
+{
+    if (store->tail == NULL) return STAVE_READ_ONLY;
+    return atomic_load(&store->failed) != STAVE_OK ? STAVE_FAILED : STAVE_OK;
+}
+
+enum stave_status writer_make_room(struct store *store, uint64_t size, bool is_delete, bool *ret_waited)
+{
+    if (ret_waited != NULL) *ret_waited = false;
+    for (;;) {
+        enum stave_status status = writable_status(store);
+        if (status != STAVE_OK) return status;
+        struct segment *tail = store->tail;
+        if (fits(tail, size)) {
+            const uint64_t end = atomic_load_explicit(&tail->end, memory_order_relaxed);
+            const uint64_t needed = end + size + MARK_ROOM + DELETE_RESERVE;
+            if (needed <= (tail->written ? atomic_load(&tail->allocated) : atomic_load(&tail->granted)))
+                return STAVE_OK;
+            return grant_now(store, tail, size, is_delete);
+        }
+        status = roll_or_wait(store, size);
+        if (ret_waited != NULL) *ret_waited = true;
+        if (status != STAVE_OK) return status;
+    }
+}
+
+enum stave_status writer_roll(struct store *store)
+{
+    enum stave_status status = writable_status(store);
+    const struct segment *tail = store->tail;
+    while (status == STAVE_OK && store->tail == tail && atomic_load(&tail->end) > SEGMENT_HEADER_SIZE) {
+        status = roll_or_wait(store, 0);
+        if (status == STAVE_OK) status = writable_status(store);
+    }
+    while (status == STAVE_OK && store->sealing != NULL) {
+        condition_wait(&store->roll_done, &store->write_lock);
+        status = writable_status(store);
+    }
+    return status;
+}
+
+/* ------------------------------------------------------------------ append */
+
+/* Small records go in one write. */
+static enum stave_status append_written(struct segment *tail, const struct record *record, uint64_t offset,
+                                        const void *key, const void *value, struct error *error)
+{
+    static const uint8_t zeroes[RECORD_ALIGNMENT] = {0};
+    const uint64_t size = record_size(record);
+    const size_t header_size = record_header_size(record->flags);
+    uint8_t bytes[ASSEMBLE_SIZE_MAX];
+    record_encode_header(record, tail->identity, offset, bytes);
+    if (size <= sizeof(bytes)) {
+        if (record->key_size > 0) memcpy(bytes + header_size, key, record->key_size);
+        if (record->value_size > 0) memcpy(bytes + header_size + record->key_size, value, record->value_size);
+        memset(bytes + size - record_padding(record), 0, record_padding(record));
+        return file_write_at(&tail->file, bytes, (size_t)size, offset, error);
+    }
+    enum stave_status status = file_write_at(&tail->file, bytes, header_size, offset, error);
+    if (status == STAVE_OK)
+        status = file_write_at(&tail->file, key, record->key_size, offset + header_size, error);
+    if (status == STAVE_OK)
+        status = file_write_at(&tail->file, value, record->value_size, offset + header_size + record->key_size, error);
+    if (status == STAVE_OK)
+        status = file_write_at(&tail->file, zeroes, record_padding(record),
+                               offset + size - record_padding(record), error);
+    return status;
+}
+
+static void append_mapped(struct segment *tail, const struct record *record, uint64_t offset, const void *key,
+                          const void *value)
+{
+    const size_t header_size = record_header_size(record->flags);
+    uint8_t *at = tail->map.data + offset;
+    if (record->key_size > 0) memcpy(at + header_size, key, record->key_size);
+    if (record->value_size > 0) memcpy(at + header_size + record->key_size, value, record->value_size);
+    memset(at + header_size + record->key_size + record->value_size, 0, record_padding(record));
+    record_encode_header(record, tail->identity, offset, at);
+}
+
+enum stave_status writer_append(struct store *store, struct record *record, const void *key, const void *value,
+                                uint64_t *ret_location)
+{
+    struct segment *tail = store->tail;
+    const uint64_t offset = atomic_load_explicit(&tail->end, memory_order_relaxed);
+    const uint64_t size = record_size(record);
+    assert(size <= tail->capacity - offset);
+    record->sequence = (uint64_t)tail->incarnation << SEQUENCE_BITS | store->counter;
+    if (tail->written) {
+        struct error error = {.status = STAVE_OK};
+        const enum stave_status status = append_written(tail, record, offset, key, value, &error);
+        if (status != STAVE_OK) return store_note_error(store, &error);
+    } else {
+        assert(offset + size <= atomic_load_explicit(&tail->granted, memory_order_relaxed)); /* W2 */
+        append_mapped(tail, record, offset, key, value);
+    }
+    store->counter++;
+    account_record(tail, record);
+    store->log_since_checkpoint += size;
+    atomic_store_explicit(&tail->end, offset + size, memory_order_release);
+    if (record->kind != RECORD_MARK) atomic_store_explicit(&store->sequence, record->sequence, memory_order_release);
+    *ret_location = location_in(tail, offset);
+
+    const uint64_t granted = atomic_load_explicit(&tail->granted, memory_order_relaxed);
+    if (!tail->written && granted < tail->capacity && granted - offset < store->prepare_low)
+        background_wake_preparer(store);
+    return STAVE_OK;
+}
+
+/* ------------------------------------------------------------------ expiry */
+
+enum stave_status writer_expire(struct store *store, uint64_t hash, uint64_t location)
+{
+    struct reading reading = READING_NONE;
+    const uint32_t token = epoch_enter(&store->epoch);
+    enum stave_status status = reading_begin(store, location, 0, &reading);
+    if (status != STAVE_OK) goto done;
+    struct record record = {
+        .kind = RECORD_TOMBSTONE,
+        .key_hash = hash,
+        .key_size = reading.record.key_size,
+        .generation = reading.record.generation,
+        .payload_checksum = record_payload_checksum(hash, NULL, 0),
+    };
+    status = STAVE_NOT_FOUND;
+    if (reading.record.key_hash != hash || !record_is_expired(&reading.record, clock_wall_ms())) goto done;
+
+    mutex_lock(&store->write_lock);
+    status = writer_make_room(store, record_size(&record), true, NULL);
+    if (status == STAVE_OK && !keydir_has(&store->keydir, hash, location)) status = STAVE_NOT_FOUND;
+    uint64_t unused;
+    if (status == STAVE_OK) status = writer_append(store, &record, reading.key, NULL, &unused);
+    if (status == STAVE_OK) {
+        (void)keydir_remove(&store->keydir, hash, location);
+        account_dead(store, location, hash, record_size(&reading.record));
+        for (uint32_t i = 0; i < STAVE_SPACE_COUNT_MAX; i++)
+            if (atomic_load(&store->generation_of[i]) == record.generation) store->count_of[i]--;
+        atomic_fetch_add(&store->counters.expired, 1);
+    }
+    mutex_unlock(&store->write_lock);
+done:
+    reading_end(&reading);
+    epoch_leave(&store->epoch, token);
+    return status;
+}
+
+/* ------------------------------------------------------------------ begin and end of writing */
+
+enum stave_status writer_start(struct store *store, struct error *error)
+{
+    enum stave_status status = syncer_turn_segments(store);
+    if (status == STAVE_OK) {
+        mutex_lock(&store->write_lock);
+        writer_begin_roll(store);
+        store->sealing = NULL;
+        mutex_unlock(&store->write_lock);
+        status = syncer_turn_segments(store);
+    }
+    if (status != STAVE_OK) error_copy(error, &store->last_error);
+    return status;
+}
+
+static void drop_segment(struct store *store, struct segment *segment, struct segment **gone, size_t *gone_count)
+{
+    if (segment == NULL) return;
+    segment_withdraw(store, segment);
+    gone[(*gone_count)++] = segment;
+}
+
+enum stave_status writer_finish(struct store *store, struct error *error)
+{
+    struct segment *gone[2];
+    size_t gone_count = 0;
+    enum stave_status status = syncer_turn_segments(store);
+    if (status == STAVE_OK) status = sync_to(store, atomic_load(&store->sequence));
+    if (status != STAVE_OK) {
+        error_copy(error, &store->last_error);
+        return status;
+    }
+    struct segment *tail = store->tail;
+    const bool is_empty = atomic_load(&tail->end) == SEGMENT_HEADER_SIZE;
+    if (!is_empty) status = segment_seal(store, tail, error);
+    if (status != STAVE_OK) return status;
+
+    mutex_lock(&store->write_lock);
+    drop_segment(store, store->spare, gone, &gone_count);
+    if (is_empty) drop_segment(store, tail, gone, &gone_count);
+    store->spare = NULL;
+    store->tail = NULL;
+    mutex_unlock(&store->write_lock);
+    status = manifest_install(store, error);
+    segments_retire(store, gone, gone_count, status == STAVE_OK);
+    return status;
+}

@@ -48,12 +48,17 @@ static enum stave_status select_part(struct store *store, struct reading *readin
     return STAVE_OK;
 }
 
+static bool read_is_valid(const struct stave_read *read)
+{
+    return read == NULL || (read->flags & ~(uint32_t)STAVE_READ_NO_WAIT) == 0;
+}
+
 enum stave_status stave_get_with(struct stave *handle, struct stave_bytes key, const struct stave_read *read,
                                  struct stave_value *ret_value)
 {
     enum stave_status status = guard_key(handle, key);
     if (status != STAVE_OK) return status;
-    if (ret_value == NULL) return STAVE_INVALID;
+    if (ret_value == NULL || !read_is_valid(read)) return STAVE_INVALID;
     struct store *store = handle->store;
     struct found found;
     struct stave_bytes part;
@@ -138,7 +143,7 @@ enum stave_status stave_view(struct stave *handle, struct stave_bytes key, const
 {
     enum stave_status status = guard_key(handle, key);
     if (status != STAVE_OK) return status;
-    if (ret_view == NULL) return STAVE_INVALID;
+    if (ret_view == NULL || !read_is_valid(read)) return STAVE_INVALID;
     atomic_fetch_add_explicit(&handle->store->counters.gets, 1, memory_order_relaxed);
     const uint32_t token = epoch_enter(&handle->store->epoch);
     status = make_view(handle, key, read, ret_view);
@@ -205,6 +210,7 @@ enum stave_status stave_multi_get(struct stave *handle, const struct stave_bytes
 {
     const enum stave_status status = guard_store(handle);
     if (status != STAVE_OK) return status;
+    if (read_flags & ~(uint32_t)STAVE_READ_NO_WAIT) return STAVE_INVALID;
     if (count > 0 && (keys == NULL || ret_views == NULL || ret_statuses == NULL)) return STAVE_INVALID;
     if (count > STAVE_MULTI_GET_COUNT_MAX)
         return store_error(handle->store, STAVE_LIMIT, "multi_get of %zu keys, more than %u", count,

@@ -190,9 +190,11 @@ static enum stave_status attempt(struct store *store, struct change *change, uin
 {
     enum stave_status status = change_find(store, change);
     if (status != STAVE_OK) return status;
-    status = change_allowed(change, clock_wall_ms());
+    const uint64_t now_ms = clock_wall_ms();
+    status = change_allowed(change, now_ms);
     if (status != STAVE_OK) return status;
-    if (change->write.flags & STAVE_KEEP_EXPIRY && change->found) change->write.expires_at_ms = change->old.expires_at_ms;
+    if (change->write.flags & STAVE_KEEP_EXPIRY && change->found && !record_is_expired(&change->old, now_ms))
+        change->write.expires_at_ms = change->old.expires_at_ms;
     if (change->large != NULL && change->large_expires != (change->write.expires_at_ms != 0)) {
         segment_discard(store, change->large);
         change->large = NULL;

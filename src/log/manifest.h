@@ -65,7 +65,7 @@ struct manifest_segment {
     uint64_t identity;
     uint64_t length; /* SEALED; else 0 */
     uint64_t horizon;
-    uint64_t last_sequence; /* SEALED: the highest in it, 0 if it has no record */
+    uint64_t last_sequence; /* SEALED: the highest in it but for MARKs, 0 if there is none */
     uint64_t spaces_mask;   /* bit (generation mod 64) of every record's space */
     uint64_t record_count;
     uint64_t tombstone_bytes;

@@ -13,58 +13,59 @@ static const uint8_t prelude_magic[8] = {'S', 'T', 'A', 'V', 'E', 'C', 'K', 'P'}
 static const uint8_t footer_magic[8] = {'S', 'T', 'A', 'V', 'E', 'C', 'K', 'E'};
 
 /* Seeds that keep one part of a file from passing for another. A block's seed has the block's number here. */
-#define SEED_CONTENTS  (UINT64_C(1) << 40)
+#define SEED_CONTENTS (UINT64_C(1) << 40)
 #define SEED_DIRECTORY (UINT64_C(2) << 40)
 
 enum {
-    PRELUDE_MAGIC_AT   = 0,  /* 00-07 */
-    PRELUDE_VERSION_AT = 8,  /* 08-11 */
-    PRELUDE_ZERO_AT    = 12, /* 12-15 */
+    PRELUDE_MAGIC_AT = 0,   /* 00-07 */
+    PRELUDE_VERSION_AT = 8, /* 08-11 */
+    PRELUDE_ZERO_AT = 12,   /* 12-15 */
 };
 
 enum {
-    BLOCK_OFFSET_AT   = 0,  /* 00-07 */
-    BLOCK_SIZE_AT     = 8,  /* 08-11 */
+    BLOCK_OFFSET_AT = 0,    /* 00-07 */
+    BLOCK_SIZE_AT = 8,      /* 08-11 */
     BLOCK_CHECKSUM_AT = 12, /* 12-15 */
 };
 
 enum {
-    CONTENTS_SEQUENCE_AT       = 0,  /* 00-07 */
-    CONTENTS_SEQUENCE_LAST_AT  = 8,  /* 08-15 */
-    CONTENTS_SEGMENT_ID_AT     = 16, /* 16-19 */
-    CONTENTS_SEGMENT_COUNT_AT  = 20, /* 20-23 */
+    CONTENTS_SEQUENCE_AT = 0,        /* 00-07 */
+    CONTENTS_SEQUENCE_LAST_AT = 8,   /* 08-15 */
+    CONTENTS_SEGMENT_ID_AT = 16,     /* 16-19 */
+    CONTENTS_SEGMENT_COUNT_AT = 20,  /* 20-23 */
     CONTENTS_SEGMENT_OFFSET_AT = 24, /* 24-31 */
-    CONTENTS_BUCKET_COUNT_AT   = 32, /* 32-39 */
-    CONTENTS_ENTRY_COUNT_AT    = 40, /* 40-47 */
-    CONTENTS_STORE_ID_AT       = 48, /* 48-55 */
-    CONTENTS_ZERO_AT           = 56, /* 56-63 */
-    CONTENTS_SEGMENTS_AT       = 64, /* then the segments, then the checksum */
-    CONTENTS_CHECKSUM_SIZE     = 8,
+    CONTENTS_BUCKET_COUNT_AT = 32,   /* 32-39 */
+    CONTENTS_ENTRY_COUNT_AT = 40,    /* 40-47 */
+    CONTENTS_STORE_ID_AT = 48,       /* 48-55 */
+    CONTENTS_ZERO_AT = 56,           /* 56-63 */
+    CONTENTS_SEGMENTS_AT = 64,       /* then the segments, then the checksum */
+    CONTENTS_CHECKSUM_SIZE = 8,
 };
-static_assert(CONTENTS_SEGMENTS_AT + CONTENTS_CHECKSUM_SIZE == CHECKPOINT_CONTENTS_SIZE, "FORMAT.md, contents");
+static_assert(CONTENTS_SEGMENTS_AT + CONTENTS_CHECKSUM_SIZE == CHECKPOINT_CONTENTS_SIZE,
+              "FORMAT.md, contents");
 
 enum {
-    SEGMENT_ID_AT         = 0,  /* 00-03 */
+    SEGMENT_ID_AT = 0,          /* 00-03 */
     SEGMENT_FIRST_SLOT_AT = 4,  /* 04-07 */
     SEGMENT_SLOT_COUNT_AT = 8,  /* 08-11 */
-    SEGMENT_ZERO_AT       = 12, /* 12-15 */
-    SEGMENT_IDENTITY_AT   = 16, /* 16-23 */
-    SEGMENT_LIVE_SIZE_AT  = 24, /* 24-31 */
+    SEGMENT_ZERO_AT = 12,       /* 12-15 */
+    SEGMENT_IDENTITY_AT = 16,   /* 16-23 */
+    SEGMENT_LIVE_SIZE_AT = 24,  /* 24-31 */
     SEGMENT_LIVE_COUNT_AT = 32, /* 32-39 */
 };
 static_assert(SEGMENT_LIVE_COUNT_AT + sizeof(uint64_t) == CHECKPOINT_SEGMENT_SIZE, "FORMAT.md, segment");
 
 enum {
-    FOOTER_MAGIC_AT              = 0,  /* 00-07 */
-    FOOTER_VERSION_AT            = 8,  /* 08-11 */
-    FOOTER_BLOCK_COUNT_AT        = 12, /* 12-15 */
-    FOOTER_STORE_ID_AT           = 16, /* 16-23 */
-    FOOTER_DIRECTORY_OFFSET_AT   = 24, /* 24-31 */
+    FOOTER_MAGIC_AT = 0,               /* 00-07 */
+    FOOTER_VERSION_AT = 8,             /* 08-11 */
+    FOOTER_BLOCK_COUNT_AT = 12,        /* 12-15 */
+    FOOTER_STORE_ID_AT = 16,           /* 16-23 */
+    FOOTER_DIRECTORY_OFFSET_AT = 24,   /* 24-31 */
     FOOTER_DIRECTORY_CHECKSUM_AT = 32, /* 32-39 */
-    FOOTER_CONTENTS_OFFSET_AT    = 40, /* 40-47 */
-    FOOTER_CONTENTS_SIZE_AT      = 48, /* 48-51 */
-    FOOTER_ZERO_AT               = 52, /* 52-55 */
-    FOOTER_CHECKSUM_AT           = 56, /* 56-63 */
+    FOOTER_CONTENTS_OFFSET_AT = 40,    /* 40-47 */
+    FOOTER_CONTENTS_SIZE_AT = 48,      /* 48-51 */
+    FOOTER_ZERO_AT = 52,               /* 52-55 */
+    FOOTER_CHECKSUM_AT = 56,           /* 56-63 */
 };
 static_assert(FOOTER_CHECKSUM_AT + sizeof(uint64_t) == CHECKPOINT_FOOTER_SIZE, "FORMAT.md, footer");
 
@@ -103,7 +104,8 @@ void checkpoint_encode_block(uint8_t *directory, uint32_t block, const struct ch
 }
 
 enum stave_status checkpoint_decode_block(const uint8_t *directory, uint32_t block,
-                                          const struct checkpoint_footer *footer, struct checkpoint_block *ret_place)
+                                          const struct checkpoint_footer *footer,
+                                          struct checkpoint_block *ret_place)
 {
     if (block >= footer->block_count) return STAVE_CORRUPT;
     const uint8_t *const at = directory + (size_t)block * CHECKPOINT_BLOCK_SIZE;
@@ -113,7 +115,8 @@ enum stave_status checkpoint_decode_block(const uint8_t *directory, uint32_t blo
         .checksum = load_le32(at + BLOCK_CHECKSUM_AT),
     };
     if (place.size < KEYDIR_BLOCK_BUCKETS || place.size > CHECKPOINT_BLOCK_SIZE_MAX) return STAVE_CORRUPT;
-    if (place.offset < CHECKPOINT_PRELUDE_SIZE || place.offset > footer->directory_offset) return STAVE_CORRUPT;
+    if (place.offset < CHECKPOINT_PRELUDE_SIZE || place.offset > footer->directory_offset)
+        return STAVE_CORRUPT;
     if (place.size > footer->directory_offset - place.offset) return STAVE_CORRUPT;
     *ret_place = place;
     return STAVE_OK;
@@ -145,8 +148,10 @@ static bool is_segment_sound(const struct checkpoint_segment *segment)
 
 static bool is_contents_sound(const struct checkpoint_contents *contents)
 {
-    return contents->sequence <= contents->sequence_last && contents->segment_count <= STAVE_SEGMENT_COUNT_MAX &&
-           contents->bucket_count >= KEYDIR_BUCKET_COUNT_MIN && contents->bucket_count <= KEYDIR_BUCKET_COUNT_MAX;
+    return contents->sequence <= contents->sequence_last &&
+           contents->segment_count <= STAVE_SEGMENT_COUNT_MAX &&
+           contents->bucket_count >= KEYDIR_BUCKET_COUNT_MIN &&
+           contents->bucket_count <= KEYDIR_BUCKET_COUNT_MAX;
 }
 
 static uint64_t block_count_of(uint64_t bucket_count)
@@ -161,7 +166,7 @@ size_t checkpoint_contents_size(uint32_t segment_count)
 
 static void encode_segment(uint8_t *at, const struct checkpoint_segment *segment)
 {
-    assert(is_segment_sound(segment));   /* C3 */
+    assert(is_segment_sound(segment)); /* C3 */
     store_le32(at + SEGMENT_ID_AT, segment->id);
     store_le32(at + SEGMENT_FIRST_SLOT_AT, segment->first_slot);
     store_le32(at + SEGMENT_SLOT_COUNT_AT, segment->slot_count);
@@ -174,7 +179,7 @@ static void encode_segment(uint8_t *at, const struct checkpoint_segment *segment
 void checkpoint_encode_contents(uint8_t *bytes, uint64_t store_id, const struct checkpoint_contents *contents,
                                 const struct checkpoint_segment *segments)
 {
-    assert(is_contents_sound(contents));   /* C3 */
+    assert(is_contents_sound(contents)); /* C3 */
     store_le64(bytes + CONTENTS_SEQUENCE_AT, contents->sequence);
     store_le64(bytes + CONTENTS_SEQUENCE_LAST_AT, contents->sequence_last);
     store_le32(bytes + CONTENTS_SEGMENT_ID_AT, contents->segment_id);
@@ -218,7 +223,8 @@ enum stave_status checkpoint_decode_contents(const uint8_t *bytes, const struct 
 {
     if (footer->contents_size < CHECKPOINT_CONTENTS_SIZE) return STAVE_CORRUPT;
     const size_t size = footer->contents_size - CONTENTS_CHECKSUM_SIZE;
-    if (load_le64(bytes + size) != hash_bytes(bytes, size, footer->store_id ^ SEED_CONTENTS)) return STAVE_CORRUPT;
+    if (load_le64(bytes + size) != hash_bytes(bytes, size, footer->store_id ^ SEED_CONTENTS))
+        return STAVE_CORRUPT;
 
     const struct checkpoint_contents contents = {
         .sequence = load_le64(bytes + CONTENTS_SEQUENCE_AT),
@@ -259,17 +265,21 @@ void checkpoint_encode_footer(uint8_t *bytes, const struct checkpoint_footer *fo
 /* C1: directory, contents and footer follow each other to the file's last byte. */
 static bool is_footer_sound(const struct checkpoint_footer *footer, uint64_t file_size)
 {
-    if (footer->block_count == 0 || footer->block_count > block_count_of(KEYDIR_BUCKET_COUNT_MAX)) return false;
+    if (footer->block_count == 0 || footer->block_count > block_count_of(KEYDIR_BUCKET_COUNT_MAX))
+        return false;
     if (footer->contents_size < CHECKPOINT_CONTENTS_SIZE) return false;
     if (footer->contents_size > checkpoint_contents_size(STAVE_SEGMENT_COUNT_MAX)) return false;
-    const uint64_t behind_blocks = checkpoint_directory_size(footer->block_count) + footer->contents_size +
-                                   CHECKPOINT_FOOTER_SIZE;
-    if (file_size < CHECKPOINT_PRELUDE_SIZE || file_size - CHECKPOINT_PRELUDE_SIZE < behind_blocks) return false;
+    const uint64_t behind_blocks =
+        checkpoint_directory_size(footer->block_count) + footer->contents_size + CHECKPOINT_FOOTER_SIZE;
+    if (file_size < CHECKPOINT_PRELUDE_SIZE || file_size - CHECKPOINT_PRELUDE_SIZE < behind_blocks)
+        return false;
     return footer->directory_offset == file_size - behind_blocks &&
            footer->contents_offset == file_size - CHECKPOINT_FOOTER_SIZE - footer->contents_size;
 }
 
-/* The checksum comes before the version: its place, and the 64 bytes, are the same in every version to come. */
+/*
+ * The checksum comes before the version: its place, and the 64 bytes, are the same in every version to come.
+ */
 enum stave_status checkpoint_decode_footer(const uint8_t *bytes, uint64_t file_size,
                                            struct checkpoint_footer *ret_footer)
 {

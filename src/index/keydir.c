@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* The keydir: life, look-ups, and the mutator's changes of one entry. See keydir.h, and keydir_bucket.h for threads. */
+/*
+ * The keydir: life, look-ups, and the mutator's changes of one entry. See keydir.h, and keydir_bucket.h for
+ * threads.
+ */
 #include "index/keydir.h"
 
 #include <string.h>
 
 #include "index/keydir_bucket.h"
 
-/* Hops along a chain after which a probe looks whether it has strayed: in an unchanged bucket a chain just ends. */
+/*
+ * Hops along a chain after which a probe looks whether it has strayed: in an unchanged bucket a chain just
+ * ends.
+ */
 enum { PROBE_HOPS_CHECK = 32 };
 
 /* ---- life ---- */
@@ -33,7 +39,8 @@ enum stave_status keydir_add_block(struct keydir *keydir, uint64_t block)
     if (status < 0) return status;
     void *const piece = keydir_pool_take_piece(&keydir->pool);
     if (piece == NULL) return STAVE_NO_MEMORY;
-    atomic_store_explicit(keydir_directory_at(&keydir->blocks, block), (uintptr_t)piece, memory_order_release);
+    atomic_store_explicit(keydir_directory_at(&keydir->blocks, block), (uintptr_t)piece,
+                          memory_order_release);
     return STAVE_OK;
 }
 
@@ -55,7 +62,8 @@ enum stave_status keydir_init_image(struct keydir *keydir, struct keydir_memory 
                                     uint64_t entry_count, struct keydir_loader loader)
 {
     start_empty(keydir, memory);
-    if (bucket_count < KEYDIR_BUCKET_COUNT_MIN || bucket_count > KEYDIR_BUCKET_COUNT_MAX) return STAVE_CORRUPT;
+    if (bucket_count < KEYDIR_BUCKET_COUNT_MIN || bucket_count > KEYDIR_BUCKET_COUNT_MAX)
+        return STAVE_CORRUPT;
     const enum stave_status status = reserve_directory(keydir, bucket_count);
     if (status < 0) {
         keydir_free(keydir);
@@ -128,7 +136,7 @@ void keydir_probe_bucket(const struct keydir *keydir, const struct keydir_bucket
 
 enum stave_status keydir_probe_begin(struct keydir *keydir, uint64_t hash, struct keydir_probe *ret_probe)
 {
-    for (;;) {   /* once more after each block loaded, which happens once for each */
+    for (;;) { /* once more after each block loaded, which happens once for each */
         const uint64_t index = keydir_bucket_index(hash, keydir_bucket_count(keydir));
         const struct keydir_bucket *const bucket = keydir_bucket_at(keydir, index);
         if (bucket != NULL) {
@@ -188,7 +196,7 @@ static struct keydir_bucket *own_bucket(const struct keydir *keydir, uint64_t ha
 {
     const uint64_t index = keydir_bucket_index(hash, keydir_bucket_count(keydir));
     struct keydir_bucket *const bucket = keydir_bucket_at(keydir, index);
-    assert(bucket != NULL);   /* probed before */
+    assert(bucket != NULL); /* probed before */
     return bucket;
 }
 
@@ -199,7 +207,7 @@ enum stave_status keydir_reserve(struct keydir *keydir, uint64_t count)
 
 void keydir_insert(struct keydir *keydir, uint64_t hash, uint64_t location)
 {
-    assert(location != 0 && location <= KEYDIR_LOCATION_MAX);   /* K4 */
+    assert(location != 0 && location <= KEYDIR_LOCATION_MAX); /* K4 */
     const uint64_t entry = keydir_entry(hash, location);
     struct keydir_bucket *const bucket = own_bucket(keydir, hash);
     if (!keydir_bucket_add(&keydir->pool, bucket, entry))
@@ -211,11 +219,11 @@ void keydir_insert(struct keydir *keydir, uint64_t hash, uint64_t location)
 
 bool keydir_replace(struct keydir *keydir, uint64_t hash, uint64_t location, uint64_t new_location)
 {
-    assert(new_location != 0 && new_location <= KEYDIR_LOCATION_MAX);   /* K4 */
+    assert(new_location != 0 && new_location <= KEYDIR_LOCATION_MAX); /* K4 */
     _Atomic uint64_t *const place =
         keydir_bucket_find(&keydir->pool, own_bucket(keydir, hash), keydir_entry(hash, location));
     if (place == NULL || location == 0) return false;
-    keydir_store(place, keydir_entry(hash, new_location));   /* K3 */
+    keydir_store(place, keydir_entry(hash, new_location)); /* K3 */
     return true;
 }
 

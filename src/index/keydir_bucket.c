@@ -26,13 +26,14 @@ void keydir_bucket_add_area(const struct keydir_pool *pool, struct keydir_bucket
 {
     const uint64_t word = keydir_load(&bucket->word);
     struct keydir_area *const at = keydir_area_at(pool, area);
-    assert(keydir_load(&at->entries[0]) == 0);   /* M2 */
+    assert(keydir_load(&at->entries[0]) == 0); /* M2 */
     keydir_store(&at->link, (uint32_t)word);
     keydir_store(&at->entries[0], entry);
     keydir_store(&bucket->word, keydir_word(keydir_word_version(word), area));
 }
 
-_Atomic uint64_t *keydir_bucket_find(const struct keydir_pool *pool, struct keydir_bucket *bucket, uint64_t entry)
+_Atomic uint64_t *keydir_bucket_find(const struct keydir_pool *pool, struct keydir_bucket *bucket,
+                                     uint64_t entry)
 {
     struct keydir_places places;
     keydir_places_begin(bucket, &places);
@@ -41,7 +42,8 @@ _Atomic uint64_t *keydir_bucket_find(const struct keydir_pool *pool, struct keyd
     return place;
 }
 
-uint32_t keydir_bucket_take_out(const struct keydir_pool *pool, struct keydir_bucket *bucket, _Atomic uint64_t *place)
+uint32_t keydir_bucket_take_out(const struct keydir_pool *pool, struct keydir_bucket *bucket,
+                                _Atomic uint64_t *place)
 {
     const uint64_t word = keydir_load(&bucket->word);
     const uint32_t link = (uint32_t)word;
@@ -61,7 +63,9 @@ uint32_t keydir_bucket_take_out(const struct keydir_pool *pool, struct keydir_bu
     return is_emptied ? link : 0;
 }
 
-/* Takes out of `entries` what the choice accepts; stops early when `area` (0: the line) itself became free. */
+/*
+ * Takes out of `entries` what the choice accepts; stops early when `area` (0: the line) itself became free.
+ */
 static uint64_t drop_from(struct keydir_pool *pool, struct keydir_bucket *bucket, _Atomic uint64_t *entries,
                           uint32_t count, uint32_t area, keydir_choice choice, void *context)
 {
@@ -81,8 +85,9 @@ static uint64_t drop_from(struct keydir_pool *pool, struct keydir_bucket *bucket
 }
 
 /*
- * The line first, then the areas in their order. Taking out refills a place from the first area, so a place is looked
- * at again until it stays; an area behind the first is refilled only with what was looked at before.
+ * The line first, then the areas in their order. Taking out refills a place from the first area, so a place
+ * is looked at again until it stays; an area behind the first is refilled only with what was looked at
+ * before.
  */
 uint64_t keydir_bucket_drop(struct keydir_pool *pool, struct keydir_bucket *bucket, keydir_choice choice,
                             void *context)

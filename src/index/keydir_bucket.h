@@ -2,26 +2,27 @@
 /*
  * A bucket of the keydir: one cache line, and a chain of overflow areas behind it.
  *
- * Why readers need no lock (K1, K2). A reader loads the number of buckets, then its bucket's word (version and
- * link), then the entries, then, after a miss, the word and the number of buckets again; every load is an acquire,
- * every store of the mutator a release. So whoever has seen one store of the mutator sees all that came before it.
- * What the mutator does, in this order:
+ * Why readers need no lock (K1, K2). A reader loads the number of buckets, then its bucket's word (version
+ * and link), then the entries, then, after a miss, the word and the number of buckets again; every load is an
+ * acquire, every store of the mutator a release. So whoever has seen one store of the mutator sees all that
+ * came before it. What the mutator does, in this order:
  *
  *   add        fill an area (if one is needed), then link it. Nothing that a reader could look for is moved.
  *   replace    one store over the old entry.
  *   take out   (from a bucket with overflow) 1. store the chain's last entry over the one to go; 2. raise the
  *              version, dropping the first area from the chain if that was its last entry; 3. clear the last
- *              entry's old place; 4. give the area back. A reader that came by (1) too early and misses the entry
- *              because of (3) has seen (3), therefore sees (2) in the word and repeats. So does one that strays
- *              through an area given back: whatever sent it astray was stored after (2).
- *   split      1. fill the new bucket, which nobody can reach; 2. publish the number of buckets; 3. raise the old
- *              bucket's version; 4. take the moved entries out of it. A reader of the old bucket that misses a moved
- *              entry has seen (4): it either began before (3) and sees the version changed, or began after (3) and
- *              then sees (2): its hash has another bucket now.
+ *              entry's old place; 4. give the area back. A reader that came by (1) too early and misses the
+ *              entry because of (3) has seen (3), therefore sees (2) in the word and repeats. So does one
+ *              that strays through an area given back: whatever sent it astray was stored after (2).
+ *   split      1. fill the new bucket, which nobody can reach; 2. publish the number of buckets; 3. take the
+ *              moved entries out of the old bucket. A reader of the old bucket that misses a moved entry
+ *              because of (3) sees (2) in the number of buckets: its hash has another bucket now. Entries
+ *              that stay are covered by what is said of taking out, so a split needs no version of its own.
  *
- * A miss is repeated only after the mutator has changed this very bucket, so readers never wait for it (P7). A hit
- * needs none of this: an entry is the truth about its key for as long as it stands, and the caller compares the key.
- * The version has 32 bits: a reader would have to sleep through 2^32 changes of its bucket to be deceived.
+ * A miss is repeated only after the mutator has changed this very bucket, so readers never wait for it (P7).
+ * A hit needs none of this: an entry is the truth about its key for as long as it stands, and the caller
+ * compares the key. The version has 32 bits: a reader would have to sleep through 2^32 changes of its bucket
+ * to be deceived.
  */
 #ifndef STAVE_INDEX_KEYDIR_BUCKET_H
 #define STAVE_INDEX_KEYDIR_BUCKET_H
@@ -29,12 +30,12 @@
 #include "index/keydir.h"
 
 enum {
-    KEYDIR_TAG_SHIFT  = 16, /* of the tag in a hash: bits 16..39 */
+    KEYDIR_TAG_SHIFT = 16,   /* of the tag in a hash: bits 16..39 */
     KEYDIR_ENTRY_SHIFT = 40, /* of the tag in an entry */
 };
 
 struct keydir_bucket {
-    _Atomic uint64_t word;   /* version above, index of the first overflow area below */
+    _Atomic uint64_t word; /* version above, index of the first overflow area below */
     _Atomic uint64_t entries[KEYDIR_BUCKET_ENTRIES];
 };
 static_assert(sizeof(struct keydir_bucket) == 64, "a bucket is a cache line");
@@ -43,8 +44,8 @@ static_assert(sizeof(struct keydir_bucket) * KEYDIR_BLOCK_BUCKETS == KEYDIR_PIEC
 /* The places of a bucket's entries, one after the other; for the mutator. */
 struct keydir_places {
     _Atomic uint64_t *entries;
-    uint32_t          count;
-    uint32_t          link;
+    uint32_t count;
+    uint32_t link;
 };
 
 static inline uint32_t keydir_word_version(uint64_t word)
@@ -100,16 +101,19 @@ static inline uint64_t keydir_depth_mask(uint64_t hash, uint64_t bucket_count)
 
 static inline void keydir_places_begin(struct keydir_bucket *bucket, struct keydir_places *ret_places)
 {
-    *ret_places = (struct keydir_places){bucket->entries, KEYDIR_BUCKET_ENTRIES, (uint32_t)keydir_load(&bucket->word)};
+    *ret_places =
+        (struct keydir_places){bucket->entries, KEYDIR_BUCKET_ENTRIES, (uint32_t)keydir_load(&bucket->word)};
 }
 
 /* The next place, or NULL. */
-static inline _Atomic uint64_t *keydir_places_next(const struct keydir_pool *pool, struct keydir_places *places)
+static inline _Atomic uint64_t *keydir_places_next(const struct keydir_pool *pool,
+                                                   struct keydir_places *places)
 {
     if (places->count == 0) {
         if (places->link == 0) return NULL;
         struct keydir_area *const area = keydir_area_at(pool, places->link);
-        *places = (struct keydir_places){area->entries, KEYDIR_AREA_ENTRIES, (uint32_t)keydir_load(&area->link)};
+        *places =
+            (struct keydir_places){area->entries, KEYDIR_AREA_ENTRIES, (uint32_t)keydir_load(&area->link)};
     }
     places->count--;
     return places->entries++;
@@ -123,10 +127,12 @@ void keydir_bucket_add_area(const struct keydir_pool *pool, struct keydir_bucket
                             uint32_t area);
 
 /* The place of `entry`, or NULL. */
-_Atomic uint64_t *keydir_bucket_find(const struct keydir_pool *pool, struct keydir_bucket *bucket, uint64_t entry);
+_Atomic uint64_t *keydir_bucket_find(const struct keydir_pool *pool, struct keydir_bucket *bucket,
+                                     uint64_t entry);
 
 /* Takes out the entry at `place`. Result the area that became free, for the caller to give back, or 0. */
-uint32_t keydir_bucket_take_out(const struct keydir_pool *pool, struct keydir_bucket *bucket, _Atomic uint64_t *place);
+uint32_t keydir_bucket_take_out(const struct keydir_pool *pool, struct keydir_bucket *bucket,
+                                _Atomic uint64_t *place);
 
 typedef bool (*keydir_choice)(void *context, uint64_t entry);
 

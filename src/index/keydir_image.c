@@ -2,10 +2,11 @@
 /*
  * The keydir's blocks as bytes: export for a checkpoint, import of an image block by block.
  *
- * A block of the image that is not loaded has not been split: a split loads the block it takes from and the block it
- * gives to. So a block's bytes, whenever they are loaded, belong to the table of image_bucket_count buckets.
- * The word of a block in the directory says its state: 0 not loaded, a pointer with KEYDIR_IS_FILLING set while it is
- * filled by hand, else the pointer to its buckets; a reader that sees the last sees all that was put in before.
+ * A block of the image that is not loaded has not been split: a split loads the block it takes from and the
+ * block it gives to. So a block's bytes, whenever they are loaded, belong to the table of image_bucket_count
+ * buckets. The word of a block in the directory says its state: 0 not loaded, a pointer with
+ * KEYDIR_IS_FILLING set while it is filled by hand, else the pointer to its buckets; a reader that sees the
+ * last sees all that was put in before.
  */
 #include <string.h>
 
@@ -13,9 +14,9 @@
 #include "index/keydir_bucket.h"
 
 enum {
-    IMAGE_COUNT_LONG      = 255, /* count byte: the count stands in 4 bytes before the entries */
-    IMAGE_LONG_SIZE       = 4,
-    IMAGE_ENTRY_SIZE      = 8,
+    IMAGE_COUNT_LONG = 255, /* count byte: the count stands in 4 bytes before the entries */
+    IMAGE_LONG_SIZE = 4,
+    IMAGE_ENTRY_SIZE = 8,
     EXPORT_PREFETCH_AHEAD = 12, /* buckets */
 };
 
@@ -40,7 +41,7 @@ enum stave_status keydir_load_block(struct keydir *keydir, uint32_t block)
     if (keydir_block_is_loaded(keydir, block)) return STAVE_OK;
     const enum stave_status status = keydir->loader.load(keydir->loader.context, block);
     if (status < 0) return status;
-    assert(keydir_block_is_loaded(keydir, block));   /* what the loader promises */
+    assert(keydir_block_is_loaded(keydir, block)); /* what the loader promises */
     return STAVE_OK;
 }
 
@@ -48,11 +49,11 @@ enum stave_status keydir_load_block(struct keydir *keydir, uint32_t block)
 
 struct exporter {
     const struct keydir *keydir;
-    uint8_t             *buffer;
-    size_t               capacity;
-    size_t               size;
-    uint64_t             tag_mask;   /* of the bucket at hand: the tag bits that tell its entries */
-    uint64_t             tag;
+    uint8_t *buffer;
+    size_t capacity;
+    size_t size;
+    uint64_t tag_mask; /* of the bucket at hand: the tag bits that tell its entries */
+    uint64_t tag;
 };
 
 static void export_entry(struct exporter *exporter, uint64_t entry)
@@ -135,8 +136,8 @@ size_t keydir_export_block(struct keydir *keydir, uint32_t block, uint8_t *buffe
 /* A reader of an exported block: consumes, or refuses. */
 struct importer {
     const uint8_t *bytes;
-    size_t         size;
-    size_t         at;
+    size_t size;
+    size_t at;
 };
 
 /* The count of the next bucket. False: malformed. */
@@ -162,7 +163,8 @@ static uint64_t import_entry(struct importer *importer)
 }
 
 /* Every entry has a location and belongs to its bucket; `ret_areas` counts the areas that the block needs. */
-static bool import_check(const struct keydir *keydir, uint32_t block, struct importer importer, uint64_t *ret_areas)
+static bool import_check(const struct keydir *keydir, uint32_t block, struct importer importer,
+                         uint64_t *ret_areas)
 {
     uint64_t areas = 0;
     if (importer.size < KEYDIR_BLOCK_BUCKETS) return false;
@@ -191,8 +193,8 @@ static uint32_t pop_area(const struct keydir_pool *pool, uint32_t *first)
 }
 
 /* Puts checked bytes into `buckets`, which nobody else sees yet, with areas taken before. */
-static void import_fill(const struct keydir_pool *pool, struct importer importer, struct keydir_bucket *buckets,
-                        uint32_t areas)
+static void import_fill(const struct keydir_pool *pool, struct importer importer,
+                        struct keydir_bucket *buckets, uint32_t areas)
 {
     for (uint32_t i = 0; i < KEYDIR_BLOCK_BUCKETS; i++) {
         uint64_t count = 0;
@@ -209,7 +211,8 @@ static void import_fill(const struct keydir_pool *pool, struct importer importer
 
 static void publish_block(struct keydir *keydir, uint32_t block, void *buckets)
 {
-    atomic_store_explicit(keydir_directory_at(&keydir->blocks, block), (uintptr_t)buckets, memory_order_release);
+    atomic_store_explicit(keydir_directory_at(&keydir->blocks, block), (uintptr_t)buckets,
+                          memory_order_release);
     atomic_fetch_sub_explicit(&keydir->unloaded_count, 1, memory_order_relaxed);
 }
 
@@ -218,7 +221,8 @@ static uint32_t image_block_count(const struct keydir *keydir)
     return (uint32_t)((keydir->image_bucket_count + KEYDIR_BLOCK_BUCKETS - 1) / KEYDIR_BLOCK_BUCKETS);
 }
 
-enum stave_status keydir_import_block(struct keydir *keydir, uint32_t block, const uint8_t *bytes, size_t size)
+enum stave_status keydir_import_block(struct keydir *keydir, uint32_t block, const uint8_t *bytes,
+                                      size_t size)
 {
     assert(block < image_block_count(keydir));
     assert(keydir_block_word(keydir, block) == 0);
@@ -268,7 +272,7 @@ enum stave_status keydir_import_begin(struct keydir *keydir, uint32_t block)
 
 enum stave_status keydir_fill(struct keydir *keydir, uint32_t block, uint64_t hash, uint64_t location)
 {
-    assert(location != 0 && location <= KEYDIR_LOCATION_MAX);   /* K4 */
+    assert(location != 0 && location <= KEYDIR_LOCATION_MAX); /* K4 */
     struct keydir_bucket *const bucket = filling_bucket(keydir, block, hash);
     const uint64_t entry = keydir_entry(hash, location);
     if (keydir_bucket_add(&keydir->pool, bucket, entry)) return STAVE_OK;
@@ -282,7 +286,7 @@ enum stave_status keydir_fill(struct keydir *keydir, uint32_t block, uint64_t ha
 bool keydir_fill_replace(struct keydir *keydir, uint32_t block, uint64_t hash, uint64_t location,
                          uint64_t new_location)
 {
-    assert(new_location != 0 && new_location <= KEYDIR_LOCATION_MAX);   /* K4 */
+    assert(new_location != 0 && new_location <= KEYDIR_LOCATION_MAX); /* K4 */
     _Atomic uint64_t *const place =
         keydir_bucket_find(&keydir->pool, filling_bucket(keydir, block, hash), keydir_entry(hash, location));
     if (place == NULL || location == 0) return false;
@@ -307,7 +311,8 @@ bool keydir_fill_remove(struct keydir *keydir, uint32_t block, uint64_t hash, ui
     return true;
 }
 
-void keydir_fill_probe(const struct keydir *keydir, uint32_t block, uint64_t hash, struct keydir_probe *ret_probe)
+void keydir_fill_probe(const struct keydir *keydir, uint32_t block, uint64_t hash,
+                       struct keydir_probe *ret_probe)
 {
     const uint64_t index = keydir_bucket_index(hash, keydir->image_bucket_count);
     keydir_probe_bucket(keydir, filling_bucket(keydir, block, hash), index, hash, ret_probe);

@@ -7,9 +7,9 @@
 #include <threads.h>
 
 enum {
-    POOL_SPINS_MAX  = 64, /* before a spinning thread gives its processor away */
-    POOL_BATCH_MAX  = 16, /* areas that are handed over while the lock is held */
-    AREA_FIRST      = 1,  /* index 0 means none */
+    POOL_SPINS_MAX = 64, /* before a spinning thread gives its processor away */
+    POOL_BATCH_MAX = 16, /* areas that are handed over while the lock is held */
+    AREA_FIRST = 1,      /* index 0 means none */
 };
 #define POOL_AREA_COUNT_MAX (UINT64_C(1) << 32)
 
@@ -62,7 +62,10 @@ static uintptr_t pool_pop_piece(struct keydir_pool *pool)
     return pool->arena_newest + (uintptr_t)pool->arena_pieces_used++ * KEYDIR_PIECE_SIZE;
 }
 
-/* With the lock held. Every KEYDIR_LEAF_COUNT arenas, the list of arenas takes the first piece for its next leaf. */
+/*
+ * With the lock held. Every KEYDIR_LEAF_COUNT arenas, the list of arenas takes the first piece for its next
+ * leaf.
+ */
 static void pool_add_arena(struct keydir_pool *pool, uintptr_t arena)
 {
     const uint64_t index = pool->arena_count;
@@ -84,12 +87,12 @@ void *keydir_pool_take_piece(struct keydir_pool *pool)
     pool_unlock(pool);
     if (piece != 0) return (void *)piece;
 
-    void *arena = pool->memory.map(pool->memory.context, KEYDIR_ARENA_SIZE);   /* M4: not under the lock */
+    void *arena = pool->memory.map(pool->memory.context, KEYDIR_ARENA_SIZE); /* M4: not under the lock */
     if (arena == NULL) return NULL;
     assert((uintptr_t)arena % KEYDIR_PIECE_SIZE == 0);
 
     pool_lock(pool);
-    piece = pool_pop_piece(pool);   /* another thread may have brought one meanwhile */
+    piece = pool_pop_piece(pool); /* another thread may have brought one meanwhile */
     if (piece == 0) {
         pool_add_arena(pool, (uintptr_t)arena);
         piece = pool_pop_piece(pool);
@@ -102,7 +105,7 @@ void *keydir_pool_take_piece(struct keydir_pool *pool)
 
 void keydir_pool_return_piece(struct keydir_pool *pool, void *piece)
 {
-    memset(piece, 0, KEYDIR_PIECE_SIZE);   /* M2 */
+    memset(piece, 0, KEYDIR_PIECE_SIZE); /* M2 */
     pool_lock(pool);
     *(uintptr_t *)piece = pool->piece_free;
     pool->piece_free = (uintptr_t)piece;
@@ -119,7 +122,8 @@ enum stave_status keydir_directory_reserve(struct keydir_directory *directory, s
     void *const leaf = keydir_pool_take_piece(pool);
     if (leaf == NULL) return STAVE_NO_MEMORY;
     uintptr_t expected = 0;
-    if (!atomic_compare_exchange_strong(top, &expected, (uintptr_t)leaf)) keydir_pool_return_piece(pool, leaf);
+    if (!atomic_compare_exchange_strong(top, &expected, (uintptr_t)leaf))
+        keydir_pool_return_piece(pool, leaf);
     return STAVE_OK;
 }
 
@@ -137,7 +141,8 @@ static uint32_t pool_pop_area(struct keydir_pool *pool)
 {
     if (pool->area_free == 0) return (uint32_t)pool->area_next++;
     const uint32_t index = pool->area_free;
-    pool->area_free = (uint32_t)atomic_load_explicit(&keydir_area_at(pool, index)->link, memory_order_relaxed);
+    pool->area_free =
+        (uint32_t)atomic_load_explicit(&keydir_area_at(pool, index)->link, memory_order_relaxed);
     pool->area_free_count--;
     return index;
 }
@@ -259,7 +264,7 @@ enum stave_status keydir_pool_promise(struct keydir_pool *pool, uint64_t count)
 
 void keydir_pool_use_promise(struct keydir_pool *pool)
 {
-    assert(pool->promised > 0);   /* keydir_reserve() comes first */
+    assert(pool->promised > 0); /* keydir_reserve() comes first */
     pool->promised--;
 }
 
@@ -271,7 +276,7 @@ bool keydir_pool_can_take(struct keydir_pool *pool, uint64_t count)
 uint32_t keydir_pool_take(struct keydir_pool *pool)
 {
     const uint32_t index = pool->stash;
-    assert(index != 0);   /* M5 */
+    assert(index != 0); /* M5 */
     pool->stash = (uint32_t)atomic_load_explicit(&keydir_area_at(pool, index)->link, memory_order_relaxed);
     stash_set_count(pool, stash_count(pool) - 1);
     return index;

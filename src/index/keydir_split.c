@@ -2,10 +2,10 @@
 /*
  * The keydir's growth: splitting buckets one at a time, and sweeping them.
  *
- * With n buckets, 2^L the largest power of two not above n, bucket n - 2^L is the next to split: the entries whose
- * hash bit L is set move to the new bucket n. L is at least 16, so that bit is a bit of the tag, and no key is read.
- * A split that cannot be done (no memory, a block of the image that cannot be loaded) is put off: chains are a little
- * longer until it can. It never takes the areas promised to inserts (M5).
+ * With n buckets, 2^L the largest power of two not above n, bucket n - 2^L is the next to split: the entries
+ * whose hash bit L is set move to the new bucket n. L is at least 16, so that bit is a bit of the tag, and no
+ * key is read. A split that cannot be done (no memory, a block of the image that cannot be loaded) is put
+ * off: chains are a little longer until it can. It never takes the areas promised to inserts (M5).
  */
 #include "index/keydir_bucket.h"
 
@@ -27,26 +27,23 @@ static uint64_t count_moving(const struct keydir_pool *pool, struct keydir_bucke
     uint64_t count = 0;
     struct keydir_places places;
     keydir_places_begin(from, &places);
-    for (_Atomic uint64_t *at = keydir_places_next(pool, &places); at != NULL; at = keydir_places_next(pool, &places))
+    for (_Atomic uint64_t *at = keydir_places_next(pool, &places); at != NULL;
+         at = keydir_places_next(pool, &places))
         count += (keydir_load(at) & bit) != 0;
     return count;
 }
 
-static void copy_moving(struct keydir_pool *pool, struct keydir_bucket *from, struct keydir_bucket *to, uint64_t bit)
+static void copy_moving(struct keydir_pool *pool, struct keydir_bucket *from, struct keydir_bucket *to,
+                        uint64_t bit)
 {
     struct keydir_places places;
     keydir_places_begin(from, &places);
-    for (_Atomic uint64_t *at = keydir_places_next(pool, &places); at != NULL; at = keydir_places_next(pool, &places)) {
+    for (_Atomic uint64_t *at = keydir_places_next(pool, &places); at != NULL;
+         at = keydir_places_next(pool, &places)) {
         const uint64_t entry = keydir_load(at);
         if ((entry & bit) == 0 || keydir_bucket_add(pool, to, entry)) continue;
         keydir_bucket_add_area(pool, to, entry, keydir_pool_take(pool));
     }
-}
-
-static void raise_version(struct keydir_bucket *bucket)
-{
-    const uint64_t word = keydir_load(&bucket->word);
-    keydir_store(&bucket->word, keydir_word(keydir_word_version(word) + 1, (uint32_t)word));
 }
 
 /* Makes the block of the new bucket usable: one that the image began is loaded, one behind it is added. */
@@ -56,11 +53,11 @@ static enum stave_status prepare_block(struct keydir *keydir, uint64_t bucket)
     if (bucket % KEYDIR_BLOCK_BUCKETS != 0) return keydir_load_block(keydir, (uint32_t)block);
     const enum stave_status status = keydir_directory_reserve(&keydir->blocks, &keydir->pool, block);
     if (status < 0) return status;
-    if (keydir_block_word(keydir, block) != 0) return STAVE_OK;   /* added by an attempt that was put off */
+    if (keydir_block_word(keydir, block) != 0) return STAVE_OK; /* added by an attempt that was put off */
     return keydir_add_block(keydir, block);
 }
 
-/* The order of the four steps is argued in keydir_bucket.h. */
+/* The order of the three steps is argued in keydir_bucket.h. */
 static enum stave_status split_one(struct keydir *keydir, uint64_t bucket_count)
 {
     const uint64_t bit = split_bit(bucket_count);
@@ -73,11 +70,11 @@ static enum stave_status split_one(struct keydir *keydir, uint64_t bucket_count)
     struct keydir_pool *const pool = &keydir->pool;
     struct keydir_bucket *const from = keydir_bucket_at(keydir, source);
     struct keydir_bucket *const to = keydir_bucket_at(keydir, bucket_count);
-    if (!keydir_pool_can_take(pool, keydir_bucket_areas(count_moving(pool, from, bit)))) return STAVE_NO_MEMORY;
+    if (!keydir_pool_can_take(pool, keydir_bucket_areas(count_moving(pool, from, bit))))
+        return STAVE_NO_MEMORY;
 
     copy_moving(pool, from, to, bit);
     keydir_store(&keydir->bucket_count, bucket_count + 1);
-    raise_version(from);
     uint64_t context = bit;
     (void)keydir_bucket_drop(pool, from, entry_moves, &context);
     return STAVE_OK;
@@ -128,7 +125,7 @@ void keydir_thaw(struct keydir *keydir)
 
 struct sweep {
     keydir_is_stale is_stale;
-    void           *context;
+    void *context;
 };
 
 static bool sweep_entry(void *context, uint64_t entry)
@@ -141,8 +138,7 @@ void keydir_sweep_block(struct keydir *keydir, uint32_t block, keydir_is_stale i
                         uint64_t *ret_dropped)
 {
     assert(keydir_block_is_loaded(keydir, block));
-    struct keydir_bucket *const buckets =
-        keydir_bucket_at(keydir, (uint64_t)block * KEYDIR_BLOCK_BUCKETS);
+    struct keydir_bucket *const buckets = keydir_bucket_at(keydir, (uint64_t)block * KEYDIR_BLOCK_BUCKETS);
     struct sweep sweep = {is_stale, context};
     uint64_t dropped = 0;
     for (uint32_t i = 0; i < KEYDIR_BLOCK_BUCKETS; i++)

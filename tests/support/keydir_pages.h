@@ -19,8 +19,8 @@ static inline void *keydir_pages_map(void *context, size_t size)
     struct keydir_pages *const pages = context;
     if (pages->refuse_from != 0 && pages->map_count + 1 >= pages->refuse_from) return NULL;
     const size_t alignment = 2 << 20;
-    uint8_t *const at =
-        mmap(NULL, size + alignment, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint8_t *const at = mmap(NULL, size + alignment, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (at == MAP_FAILED) return NULL;
     const size_t before = (alignment - (uintptr_t)at % alignment) % alignment;
     if (before > 0) (void)munmap(at, before);
@@ -57,7 +57,10 @@ static inline uint64_t keydir_test_location(uint64_t key, uint64_t version)
     return (key + 1) | version << 32;
 }
 
-/* A look-up as the store does it: the location tells the key. 0: not there, or what loading failed with: not there. */
+/*
+ * A look-up as the store does it: the location tells the key. 0: not there, or what loading failed with: not
+ * there.
+ */
 static inline uint64_t keydir_test_find(struct keydir *keydir, uint64_t key)
 {
     struct keydir_probe probe;

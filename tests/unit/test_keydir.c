@@ -85,7 +85,8 @@ static void check_buckets(struct keydir *keydir)
             const uint64_t hash = keydir_test_hash((entry & UINT32_MAX) - 1);
             assert_true(entry == 0 || keydir_bucket_index(hash, bucket_count) == index);
         }
-        for (uint32_t link = first; link != 0; link = (uint32_t)keydir_load(&keydir_area_at(&keydir->pool, link)->link)) {
+        for (uint32_t link = first; link != 0;
+             link = (uint32_t)keydir_load(&keydir_area_at(&keydir->pool, link)->link)) {
             area_count++;
             for (uint32_t i = 0; i < KEYDIR_AREA_ENTRIES; i++) {
                 const uint64_t entry = keydir_load(&keydir_area_at(&keydir->pool, link)->entries[i]);
@@ -105,7 +106,8 @@ static void keydir_agrees_with_a_model_after_any_operations(void **state)
     (void)state;
     struct model model;
     model_begin(&model);
-    for (uint64_t step = 0; step < MODEL_STEPS; step++) model_step(&model, keydir_test_hash(step + 1000000007));
+    for (uint64_t step = 0; step < MODEL_STEPS; step++)
+        model_step(&model, keydir_test_hash(step + 1000000007));
     model_check(&model);
     check_buckets(&model.keydir);
     for (uint64_t key = 0; key < MODEL_KEYS; key++)
@@ -132,7 +134,7 @@ static void keydir_takes_at_most_16_bytes_a_key_from_1_m_keys_on(void **state)
     uint64_t mapped_before = 0;
     for (uint64_t key = 0; key < 7000000; key++) {
         assert_int_equal(keydir_test_add(&keydir, key, 0), STAVE_OK);
-        assert_true(key == 0 || pages.mapped_size - mapped_before <= 2 * KEYDIR_ARENA_SIZE);   /* no doubling */
+        assert_true(key == 0 || pages.mapped_size - mapped_before <= 2 * KEYDIR_ARENA_SIZE); /* no doubling */
         mapped_before = pages.mapped_size;
         if (key + 1 != next) continue;
         struct keydir_stats stats;
@@ -148,7 +150,7 @@ static void keydir_takes_at_most_16_bytes_a_key_from_1_m_keys_on(void **state)
 static void keydir_takes_no_more_memory_when_keys_come_and_go(void **state)
 {
     (void)state;
-    const uint64_t count = 1072400;   /* just after an arena has been added */
+    const uint64_t count = 1072400; /* just after an arena has been added */
     struct keydir_pages pages = {0};
     struct keydir keydir;
     assert_int_equal(keydir_init(&keydir, keydir_pages_memory(&pages)), STAVE_OK);
@@ -162,7 +164,9 @@ static void keydir_takes_no_more_memory_when_keys_come_and_go(void **state)
     keydir_free(&keydir);
 }
 
-/* K8. A refused insert changes nothing, what was there is found, and it goes on when there is memory again. */
+/*
+ * K8. A refused insert changes nothing, what was there is found, and it goes on when there is memory again.
+ */
 static void failed_memory_leaves_the_keydir_as_it_was(void **state)
 {
     (void)state;
@@ -268,7 +272,8 @@ static void a_frozen_table_does_not_split_and_catches_up_when_thawed(void **stat
     for (uint64_t key = 0; key < 500000; key++) assert_int_equal(keydir_test_add(&keydir, key, 0), STAVE_OK);
     const uint64_t bucket_count = keydir_bucket_count(&keydir);
     keydir_freeze(&keydir);
-    for (uint64_t key = 500000; key < 1500000; key++) assert_int_equal(keydir_test_add(&keydir, key, 0), STAVE_OK);
+    for (uint64_t key = 500000; key < 1500000; key++)
+        assert_int_equal(keydir_test_add(&keydir, key, 0), STAVE_OK);
     assert_int_equal(keydir_bucket_count(&keydir), bucket_count);
     keydir_thaw(&keydir);
     for (uint64_t key = 1500000; key < 1700000; key++) {
@@ -306,9 +311,98 @@ static void sweeping_drops_stale_entries_and_no_others(void **state)
     assert_int_equal(dropped, COUNT / 2);
     assert_true(asked >= COUNT);
     assert_int_equal(keydir_entry_count(&keydir), COUNT / 2);
-    for (uint64_t key = 0; key < COUNT; key++)   /* location key + 1 */
+    for (uint64_t key = 0; key < COUNT; key++) /* location key + 1 */
         assert_int_equal(keydir_test_find(&keydir, key), key % 2 == 0 ? 0 : key + 1);
     check_buckets(&keydir);
+    keydir_free(&keydir);
+}
+
+/* ---- a reader interrupted by the mutator at the worst moment: K1 ---- */
+
+/* Hashes of bucket 0, told apart by their tags; bit 16, which the first split goes by, is that of `i`. */
+static uint64_t hash_of_bucket_0(uint64_t i)
+{
+    return i << 16;
+}
+
+static void add_to_bucket_0(struct keydir *keydir, uint64_t begin, uint64_t end)
+{
+    assert_int_equal(keydir_reserve(keydir, end - begin), STAVE_OK);
+    for (uint64_t i = begin; i < end; i++) keydir_insert(keydir, hash_of_bucket_0(i), i + 1);
+}
+
+/* An entry of the overflow area moves to where the reader has been. */
+static void a_miss_is_repeated_when_an_entry_moved_within_the_bucket(void **state)
+{
+    (void)state;
+    for (uint64_t removed = 0; removed < KEYDIR_BUCKET_ENTRIES; removed++) {
+        struct keydir_pages pages = {0};
+        struct keydir keydir;
+        assert_int_equal(keydir_init(&keydir, keydir_pages_memory(&pages)), STAVE_OK);
+        add_to_bucket_0(&keydir, 0, 8);
+        struct keydir_probe probe;
+        assert_int_equal(keydir_probe_begin(&keydir, hash_of_bucket_0(7), &probe), STAVE_OK);
+        for (uint64_t i = 0; i < KEYDIR_BUCKET_ENTRIES; i++)
+            assert_int_equal(keydir_probe_entry(&probe) & KEYDIR_LOCATION_MAX, i + 1);
+        assert_true(keydir_remove(&keydir, hash_of_bucket_0(removed), removed + 1));
+        uint64_t location;
+        assert_false(keydir_probe_next(&probe, &location));
+        assert_true(keydir_probe_changed(&probe));
+        assert_int_equal(keydir_probe_begin(&keydir, hash_of_bucket_0(7), &probe), STAVE_OK);
+        assert_true(keydir_probe_next(&probe, &location));
+        assert_int_equal(location, 8);
+        keydir_free(&keydir);
+    }
+}
+
+/* The table is full enough to split bucket 0 next; `i` odd moves. */
+static void a_miss_is_repeated_when_the_bucket_was_split(void **state)
+{
+    (void)state;
+    struct keydir_pages pages = {0};
+    struct keydir keydir;
+    assert_int_equal(keydir_init(&keydir, keydir_pages_memory(&pages)), STAVE_OK);
+    add_to_bucket_0(&keydir, 0, 4);
+    keydir_freeze(&keydir);
+    const uint64_t count = KEYDIR_BUCKET_COUNT_MIN * 6;
+    assert_int_equal(keydir_reserve(&keydir, count), STAVE_OK);
+    for (uint64_t i = 0; i < count; i++)
+        keydir_insert(&keydir, (i % (KEYDIR_BUCKET_COUNT_MIN - 1)) + 1, i + 100);
+    keydir_thaw(&keydir);
+
+    struct keydir_probe moving;
+    struct keydir_probe staying;
+    uint64_t location;
+    assert_int_equal(keydir_probe_begin(&keydir, hash_of_bucket_0(1), &moving), STAVE_OK);
+    assert_int_equal(keydir_probe_begin(&keydir, hash_of_bucket_0(2), &staying), STAVE_OK);
+    assert_true(keydir_split_due(&keydir, 1));
+    assert_int_equal(keydir_bucket_count(&keydir), KEYDIR_BUCKET_COUNT_MIN + 1);
+    assert_false(keydir_probe_next(&moving, &location));
+    assert_true(keydir_probe_changed(&moving));
+    assert_true(keydir_probe_next(&staying, &location));
+    assert_int_equal(location, 3);
+    keydir_free(&keydir);
+}
+
+/* A reader stands in an overflow area that becomes another bucket's: it comes to an end, and knows. */
+static void a_reader_in_a_recycled_area_comes_to_an_end(void **state)
+{
+    (void)state;
+    struct keydir_pages pages = {0};
+    struct keydir keydir;
+    assert_int_equal(keydir_init(&keydir, keydir_pages_memory(&pages)), STAVE_OK);
+    add_to_bucket_0(&keydir, 0, 12);
+    struct keydir_probe probe;
+    assert_int_equal(keydir_probe_begin(&keydir, hash_of_bucket_0(99), &probe), STAVE_OK);
+    for (uint64_t i = 0; i < KEYDIR_BUCKET_ENTRIES + 1; i++) assert_true(keydir_probe_entry(&probe) != 0);
+    for (uint64_t i = 0; i < 12; i++) assert_true(keydir_remove(&keydir, hash_of_bucket_0(i), i + 1));
+    enum { FOREIGN = 30000 };
+    assert_int_equal(keydir_reserve(&keydir, FOREIGN), STAVE_OK);
+    for (uint64_t i = 0; i < FOREIGN; i++) keydir_insert(&keydir, 1, i + 100);
+    uint64_t hops = 0;
+    while (keydir_probe_entry(&probe) != 0) hops++;
+    assert_true(hops < 32 * KEYDIR_AREA_ENTRIES + KEYDIR_BUCKET_ENTRIES);
+    assert_true(keydir_probe_changed(&probe));
     keydir_free(&keydir);
 }
 
@@ -333,6 +427,9 @@ int main(void)
         cmocka_unit_test(thousands_of_equal_hashes_are_all_found),
         cmocka_unit_test(a_frozen_table_does_not_split_and_catches_up_when_thawed),
         cmocka_unit_test(sweeping_drops_stale_entries_and_no_others),
+        cmocka_unit_test(a_miss_is_repeated_when_an_entry_moved_within_the_bucket),
+        cmocka_unit_test(a_miss_is_repeated_when_the_bucket_was_split),
+        cmocka_unit_test(a_reader_in_a_recycled_area_comes_to_an_end),
         cmocka_unit_test(freeing_an_empty_object_does_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

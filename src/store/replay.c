@@ -5,7 +5,10 @@
 #include "base/memory.h"
 #include "store/reading.h"
 
-enum { PREFETCH_AHEAD = 16 };
+enum {
+    PREFETCH_BUCKET_AHEAD = 24,
+    PREFETCH_RECORD_AHEAD = 12,
+};
 
 /* ------------------------------------------------------------------ generations */
 
@@ -167,12 +170,38 @@ static enum stave_status apply(struct replay *replay, const struct replay_item *
     return replay->is_filling != NULL ? fill(replay, item, &older) : enter(replay, item, &older);
 }
 
+static void prefetch_record(const struct store *store, uint64_t location)
+{
+    const struct segment *segment = segment_at(store, location);
+    if (segment == NULL || segment->map.data == NULL) return;
+    const uint8_t *at = segment->map.data + location_offset(segment, location);
+    __builtin_prefetch(at);
+    __builtin_prefetch(at + RECORD_HEADER_SIZE_MAX);
+}
+
+/* Random places of memory: the bucket first, a little later the records that it leads to. */
+static void prefetch(const struct replay *replay, const struct replay_item *items, size_t count, size_t at)
+{
+    struct store *store = replay->store;
+    struct keydir_probe probe;
+    uint64_t location;
+    if (replay->is_filling != NULL) return;
+    if (at + PREFETCH_BUCKET_AHEAD < count) keydir_prefetch(&store->keydir, items[at + PREFETCH_BUCKET_AHEAD].hash);
+    if (at + PREFETCH_RECORD_AHEAD >= count) return;
+    const struct replay_item *item = &items[at + PREFETCH_RECORD_AHEAD];
+    if (!keydir_block_is_loaded(&store->keydir, keydir_block_of(&store->keydir, item->hash))) return;
+    if (keydir_probe_begin(&store->keydir, item->hash, &probe) != STAVE_OK) return;
+    if (!keydir_probe_next(&probe, &location)) return;
+    prefetch_record(store, location);
+    prefetch_record(store, item->location);
+}
+
 enum stave_status replay_apply(struct replay *replay, const struct replay_item *items, size_t count,
                                struct error *error)
 {
     replay->item_count += count;
     for (size_t i = 0; i < count; i++) {
-        if (i + PREFETCH_AHEAD < count) keydir_prefetch(&replay->store->keydir, items[i + PREFETCH_AHEAD].hash);
+        prefetch(replay, items, count, i);
         const enum stave_status status = apply(replay, &items[i]);
         if (status == STAVE_OK) continue;
         return error_set(error, status, 0, "%s: the index cannot be rebuilt: %s", replay->store->dir.path,

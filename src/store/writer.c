@@ -163,8 +163,12 @@ enum stave_status writer_roll(struct store *store)
         if (status == STAVE_OK) status = writable_status(store);
     }
     while (status == STAVE_OK && store->sealing != NULL) {
+        const uint64_t attempts = store->spare_attempts;
+        background_wake_syncer(store);
         condition_wait(&store->roll_done, &store->write_lock);
         status = writable_status(store);
+        const bool failed = store->spare_attempts != attempts && store->spare_status != STAVE_OK;
+        if (status == STAVE_OK && store->sealing != NULL && failed) status = store->spare_status;
     }
     return status;
 }

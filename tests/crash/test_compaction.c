@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Compaction that ends, or is refused something, at any of its steps: the store opens again to what was there
+ * (P3, P4, C2, C5), and while it stays open every read is right.
+ */
+#include "support/fixture.h"
+
+#include <errno.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/fault.h"
+
+enum { KEY_COUNT = 400, VALUE_SIZE = 300, LARGE_SIZE = 50000 };
+
+static struct stave_options scenario_options(void)
+{
+    struct stave_options options = small_options();
+    options.manual_compaction = true;
+    options.sync = STAVE_SYNC_NONE;
+    return options;
+}
+
+/* Live, overwritten, deleted, dropped and large values, over several segments. */
+static void make_store(const char *path)
+{
+    const struct stave_options options = scenario_options();
+    struct stave *store = store_open(path, &options);
+    fixture_fill(store, "gone", 50, VALUE_SIZE, 1);
+    fixture_fill(store, "k", KEY_COUNT, VALUE_SIZE, 1);
+    fixture_fill(store, "large", 2, LARGE_SIZE, 1);
+    fixture_fill(stave_space(store, 4), "d", 50, VALUE_SIZE, 1);
+    store_close(store);
+}
+
+/* What is not durable when compaction begins. */
+static void write_more(struct stave *store)
+{
+    fixture_delete(store, "gone", 50);
+    fixture_fill(store, "k", KEY_COUNT / 2, VALUE_SIZE, 2);
+    fixture_fill(store, "large", 1, LARGE_SIZE, 2);
+    assert_int_equal(stave_drop(stave_space(store, 4), NULL, NULL), STAVE_OK);
+}
+
+static void expect_contents(struct stave *store)
+{
+    fixture_expect_absent(store, "gone", 50);
+    fixture_expect_filled(store, "k", KEY_COUNT / 2, VALUE_SIZE, 2);
+    fixture_expect_filled(store, "large", 1, LARGE_SIZE, 2);
+    fixture_expect_absent(stave_space(store, 4), "d", 50);
+    assert_int_equal(stave_count(store), KEY_COUNT + 2);
+    struct stave_view view = {0};
+    assert_int_equal(stave_view(store, stave_text("k399"), NULL, &view), STAVE_OK);
+    assert_true(bytes_are(view.data, view.size, 399 + (UINT64_C(1) << 32)));
+    stave_view_release(store, &view);
+}
+
+static void expect_store(const char *path)
+{
+    const struct stave_options options = scenario_options();
+    struct stave *store = store_open(path, &options);
+    expect_contents(store);
+    assert_int_equal(stave_compact(store, STAVE_COMPACT_ALL, NULL, NULL), STAVE_OK);
+    expect_contents(store);
+    store_close(store);
+    if (scratch_has(path, "CHECKPOINT")) scratch_unlink(path, "CHECKPOINT");
+    store = store_open(path, &options);
+    expect_contents(store);
+    store_close(store);
+}
+
+/* ------------------------------------------------------------------ crashes */
+
+static void crash_in_child(const char *path, uint64_t nth, bool after)
+{
+    const struct stave_options options = scenario_options();
+    struct stave *store = store_open(path, &options);
+    write_more(store);
+    fault_arm_crash(nth, after);
+    (void)stave_compact(store, STAVE_COMPACT_ALL, NULL, NULL);
+    (void)fault_disarm();
+    _exit(0);
+}
+
+static bool crash_at(const char *origin, uint64_t nth, bool after)
+{
+    struct scratch scratch;
+    scratch_make(&scratch);
+    scratch_copy(origin, scratch.store);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) crash_in_child(scratch.store, nth, after);
+    int result = 0;
+    assert_int_equal(waitpid(child, &result, 0), child);
+    assert_true(WIFEXITED(result));
+    const bool crashed = WEXITSTATUS(result) == FAULT_CRASH_EXIT;
+    if (!crashed) assert_int_equal(WEXITSTATUS(result), 0);
+    expect_store(scratch.store);
+    scratch_remove(&scratch);
+    return crashed;
+}
+
+static void a_crash_at_any_step_loses_nothing(void **state)
+{
+    (void)state;
+    struct scratch scratch;
+    scratch_make(&scratch);
+    make_store(scratch.store);
+    fault_choose(FAULT_DISK_CHANGES);
+    const uint64_t step = environment_number("STAVE_TEST_STEP", 3);
+    for (uint64_t nth = 1; crash_at(scratch.store, nth, nth % 2 == 0); nth += step) {
+    }
+    scratch_remove(&scratch);
+}
+
+/* ------------------------------------------------------------------ failures */
+
+static bool fail_at(const char *origin, uint64_t nth, int system_error, bool for_good)
+{
+    struct scratch scratch;
+    const struct stave_options options = scenario_options();
+    scratch_make(&scratch);
+    scratch_copy(origin, scratch.store);
+    struct stave *store = store_open(scratch.store, &options);
+    write_more(store);
+    if (for_good)
+        fault_arm_from(nth, system_error);
+    else
+        fault_arm(nth, system_error);
+    const enum stave_status status = stave_compact(store, STAVE_COMPACT_ALL, NULL, NULL);
+    const bool fired = fault_disarm();
+    if (!fired) assert_int_equal(status, STAVE_OK);
+    expect_contents(store);
+    (void)stave_close(store);
+    expect_store(scratch.store);
+    scratch_remove(&scratch);
+    return fired;
+}
+
+static void fail_everywhere(uint32_t kinds, int system_error, bool for_good)
+{
+    struct scratch scratch;
+    scratch_make(&scratch);
+    make_store(scratch.store);
+    fault_choose(kinds);
+    const uint64_t step = environment_number("STAVE_TEST_STEP", 3);
+    for (uint64_t nth = 1; fail_at(scratch.store, nth, system_error, for_good); nth += step) {
+    }
+    fault_choose(FAULT_SYSTEM);
+    scratch_remove(&scratch);
+}
+
+static void a_call_that_fails_loses_nothing(void **state)
+{
+    (void)state;
+    fail_everywhere(FAULT_DISK_CHANGES | FAULT_READ | FAULT_OPEN, EIO, false);
+}
+
+static void a_disk_that_is_full_loses_nothing(void **state)
+{
+    (void)state;
+    fail_everywhere(FAULT_SPACE, ENOSPC, true);
+}
+
+static void memory_that_is_refused_loses_nothing(void **state)
+{
+    (void)state;
+    fail_everywhere(FAULT_MEMORY, ENOMEM, false);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_crash_at_any_step_loses_nothing),
+        cmocka_unit_test(a_call_that_fails_loses_nothing),
+        cmocka_unit_test(a_disk_that_is_full_loses_nothing),
+        cmocka_unit_test(memory_that_is_refused_loses_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -147,8 +147,9 @@ static enum stave_status forget(struct run *run, const struct scan_record *found
 }
 
 /*
- * A record of a dropped space is taken out of the index at once; one that has expired gets a tombstone in the log,
- * which hides what is older just as the record did. When that cannot be written the record is copied.     (P4)
+ * A record of a dropped space is taken out of the index at once; one that has expired gets a tombstone in the
+ * log, which hides what is older just as the record did. When that cannot be written the record is copied.
+ * (P4)
  */
 static enum stave_status put_is_needed(struct run *run, const struct segment *segment,
                                        const struct scan_record *found, bool *ret_needed)
@@ -396,7 +397,9 @@ static enum stave_status run_once(struct store *store, enum pick_mode mode, uint
     return status;
 }
 
-/* When the disk is too full for what is due, what needs the least room is compacted into the reserve.     (P9) */
+/*
+ * When the disk is too full for what is due, what needs the least room is compacted into the reserve. (P9)
+ */
 static enum stave_status run_or_relieve(struct store *store, enum pick_mode mode, uint32_t id_end,
                                         struct progress *progress, uint64_t *ret_gained)
 {

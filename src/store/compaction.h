@@ -2,16 +2,16 @@
 /*
  * Compaction: which segments are rewritten, what of them is copied, and how they are removed.
  *
- *   C1  A victim is sealed, undamaged, and none of the open ones; a LARGE one only once the log that links it is
- *       sealed.
- *   C2  Nothing is removed before the log is durable up to the last sequence that a decision "this one is dead"
- *       relied on, and before the copies are durable and listed.                                        (P2, P4)
- *   C3  A tombstone is dropped only if no older record of its key can be left in any file but the victims, or if the
- *       index holds a newer record of the key.                                                          (P4)
- *   C4  A victim that could not be read to its end is not removed; nor are those that it was compacted with, whose
- *       tombstones were judged as if it went too.                                                       (P6)
- *   C5  Between any two steps a crash leaves copies beside originals: the same sequence, and the higher segment id
- *       wins.                                                                                           (P3)
+ *   C1  A victim is sealed, undamaged, and none of the open ones; a LARGE one only once the log that links it
+ *       is sealed.
+ *   C2  Nothing is removed before the log is durable up to the last sequence that a decision "this one is
+ *       dead" relied on, and before the copies are durable and listed. (P2, P4)
+ *   C3  A tombstone is dropped only if no older record of its key can be left in any file but the victims, or
+ *       if the index holds a newer record of the key. (P4)
+ *   C4  A victim that could not be read to its end is not removed; nor are those that it was compacted with,
+ *       whose tombstones were judged as if it went too. (P6)
+ *   C5  Between any two steps a crash leaves copies beside originals: the same sequence, and the higher
+ *       segment id wins. (P3)
  */
 #ifndef STAVE_STORE_COMPACTION_H
 #define STAVE_STORE_COMPACTION_H
@@ -48,7 +48,10 @@ uint64_t compaction_total(const struct store *store, uint32_t id_end);
 /* write_lock. No record in `segment` is older than this, of those that a tombstone could have to hide. */
 uint64_t segment_oldest(const struct segment *segment);
 
-/* write_lock. The lowest segment_oldest of all segments that are not marked as victims; `except` (optional) neither. */
+/*
+ * write_lock. The lowest segment_oldest of all segments that are not marked as victims; `except` (optional)
+ * neither.
+ */
 uint64_t segments_oldest(const struct store *store, const struct segment *except);
 
 /* ------------------------------------------------------------------ compaction.c */
@@ -63,7 +66,10 @@ struct generations {
 void generations_take(const struct store *store, struct generations *ret_generations);
 bool generations_have(const struct generations *generations, uint32_t generation);
 
-/* No lock: whether the index points to `location`. It is false for good once it is false. Loads the index's block. */
+/*
+ * No lock: whether the index points to `location`. It is false for good once it is false. Loads the index's
+ * block.
+ */
 enum stave_status location_is_live(struct store *store, uint64_t hash, uint64_t location, bool *ret_live);
 
 /* A record of a dropped space, to be taken out of the index. */
@@ -83,7 +89,9 @@ void entries_remove(struct store *store, const struct removal *removals, size_t 
 enum stave_status victims_remove(struct store *store, struct segment **victims, size_t count,
                                  struct error *error);
 
-/* Sleeps as compaction_io_per_s asks for after `size` bytes more; STAVE_CANCELLED when the store is closing. */
+/*
+ * Sleeps as compaction_io_per_s asks for after `size` bytes more; STAVE_CANCELLED when the store is closing.
+ */
 struct pace {
     uint64_t began_ns;
     uint64_t size;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The segments that compaction writes: filled with pwrite, seen by nobody, then synced, sealed, listed, and only then
- * do the entries of the index move (C2, C5).
+ * The segments that compaction writes: filled with pwrite, seen by nobody, then synced, sealed, listed, and
+ * only then do the entries of the index move (C2, C5).
  */
 #include "store/compaction.h"
 
@@ -141,8 +141,9 @@ static void move_entries(struct store *store, const struct move *moves, size_t c
 }
 
 /*
- * When the manifest cannot be replaced the segment stays, listed in memory and without an entry: another replacement
- * may have listed it, so its file may not go. It counts as wholly dead, and is removed as such later.
+ * When the manifest cannot be replaced the segment stays, listed in memory and without an entry: another
+ * replacement may have listed it, so its file may not go. It counts as wholly dead, and is removed as such
+ * later.
  */
 enum stave_status output_publish(struct store *store, struct output *output, struct error *error)
 {

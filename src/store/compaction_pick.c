@@ -2,9 +2,10 @@
 /*
  * Which segments are compacted next.
  *
- * In this order: those wholly dead, which cost nothing; those past dead_ratio_percent; when the disk's ratio is nearly
- * reached, the emptiest; the oldest, when tombstones that it keeps alive take too much; small ones, so that the number
- * of files stays bounded. What expired by now counts as dead, estimated from the span of expiries.
+ * In this order: those wholly dead, which cost nothing; those past dead_ratio_percent; when the disk's ratio
+ * is nearly reached, the emptiest; the oldest, when tombstones that it keeps alive take too much; small ones,
+ * so that the number of files stays bounded. What expired by now counts as dead, estimated from the span of
+ * expiries.
  */
 #include "store/compaction.h"
 
@@ -289,7 +290,10 @@ static void add(struct pick *pick, const struct candidate *candidate)
     pick->size += candidate->size;
 }
 
-/* Those that the rule holds for, in the order they are in, as many as fill one output; at least `count_min` or none. */
+/*
+ * Those that the rule holds for, in the order they are in, as many as fill one output; at least `count_min`
+ * or none.
+ */
 static bool take(const struct store *store, const struct survey *survey, rule holds, size_t count_min,
                  struct pick *pick)
 {

@@ -2,12 +2,13 @@
 /*
  * The change feed: the records of the log's own segments, in order, from a sequence on.
  *
- *   F1  Between two segments that it reads none is missing: feed_floor is raised before compaction removes one.
+ *   F1  Between two segments that it reads none is missing: feed_floor is raised before compaction removes
+ *       one.
  *   F2  It reads with pread from a descriptor of its own, so what it has begun to read stays readable.
- *   F3  Of a batch nothing is handed out before all of it is within the limit (published, or durable).    (P5)
+ *   F3  Of a batch nothing is handed out before all of it is within the limit (published, or durable). (P5)
  *   F4  A change names the space that the record's generation belonged to then. What that was is worked out
- *       backwards from now, through the drops and swaps between. The generation that a drop gave up is not in the log:
- *       it is told by elimination, or else the record is passed over; the drop follows it.
+ *       backwards from now, through the drops and swaps between. The generation that a drop gave up is not in
+ *       the log: it is told by elimination, or else the record is passed over; the drop follows it.
  */
 #include "base/buffer.h"
 #include "base/memory.h"
@@ -216,8 +217,8 @@ static uint32_t space_of(const struct stave_feed *feed, uint32_t generation)
 }
 
 /*
- * The space of a generation that nobody has now: the one whose generation then is unknown, if there is only one; a
- * generation that a new store begins with most likely belonged to the space of that number.
+ * The space of a generation that nobody has now: the one whose generation then is unknown, if there is only
+ * one; a generation that a new store begins with most likely belonged to the space of that number.
  */
 static uint32_t guess_space(struct stave_feed *feed, uint32_t generation)
 {

@@ -2,8 +2,8 @@
 /*
  * A snapshot: a directory of hard links to the sealed segments, and a manifest of its own.
  *
- * The tail is rolled first, so the snapshot ends between two segments: with the last record before a roll, never
- * within a batch (P5). What is linked never changes any more, in either directory.
+ * The tail is rolled first, so the snapshot ends between two segments: with the last record before a roll,
+ * never within a batch (P5). What is linked never changes any more, in either directory.
  */
 #include "base/memory.h"
 #include "store/compaction.h"
@@ -31,7 +31,9 @@ static bool is_before(const struct manifest_segment *segment, uint32_t open_inca
     return segment->kind != SEGMENT_LARGE || sequence_incarnation(segment->last_sequence) < open_incarnation;
 }
 
-/* write_lock. The segments below the first open one of the log; a LARGE one belongs to the log that links it. */
+/*
+ * write_lock. The segments below the first open one of the log; a LARGE one belongs to the log that links it.
+ */
 static enum stave_status take_moment(struct store *store, struct manifest *ret_manifest)
 {
     struct manifest manifest = MANIFEST_NONE;
@@ -76,7 +78,10 @@ static enum stave_status link_segments(struct snapshot *snapshot, struct error *
     return STAVE_OK;
 }
 
-/* The checkpoint was installed before the moment, and what it has seen is in the snapshot; without it opening scans. */
+/*
+ * The checkpoint was installed before the moment, and what it has seen is in the snapshot; without it opening
+ * scans.
+ */
 static enum stave_status link_checkpoint(struct snapshot *snapshot, struct error *error)
 {
     const enum stave_status status =

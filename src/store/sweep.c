@@ -2,9 +2,10 @@
 /*
  * The sweep: what dropped spaces leave behind is taken out of the index, and counted as dead for compaction.
  *
- * It goes through the sealed segments by id, one a turn, and reads those that may hold a record of a generation that
- * was given up since the last sweep. A record in the tail is waited for. When all segments that were there at the
- * beginning are done, swept_generation says so; a sweep that is cut short by a close begins again.
+ * It goes through the sealed segments by id, one a turn, and reads those that may hold a record of a
+ * generation that was given up since the last sweep. A record in the tail is waited for. When all segments
+ * that were there at the beginning are done, swept_generation says so; a sweep that is cut short by a close
+ * begins again.
  */
 #include "base/memory.h"
 #include "log/scan.h"
@@ -137,7 +138,10 @@ static enum sweep_step wait_for_tail(struct store *store, const struct segment *
     return rolled ? SWEEP_MORE : SWEEP_LATER;
 }
 
-/* A segment that cannot be read keeps its stale entries; they are found again when it is compacted or checked. */
+/*
+ * A segment that cannot be read keeps its stale entries; they are found again when it is compacted or
+ * checked.
+ */
 static enum sweep_step read_segment(struct sweep *sweep, struct segment *segment)
 {
     struct store *store = sweep->store;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Compaction: what it copies, what it drops, and what it leaves when it cannot go on (compaction.h C1 to C5). */
+/*
+ * Compaction: what it copies, what it drops, and what it leaves when it cannot go on (compaction.h C1 to C5).
+ */
 #include "support/fixture.h"
 
 #include <pthread.h>
@@ -29,11 +31,14 @@ static void reopen_manual(struct fixture *fixture)
     fixture_reopen(fixture);
 }
 
-/* The index is rebuilt from the segments: everything that compaction has left in them counts.              (P4) */
+/*
+ * The index is rebuilt from the segments: everything that compaction has left in them counts. (P4)
+ */
 static void reopen_without_checkpoint(struct fixture *fixture)
 {
     fixture_close(fixture);
-    if (scratch_has(fixture->scratch.store, "CHECKPOINT")) scratch_unlink(fixture->scratch.store, "CHECKPOINT");
+    if (scratch_has(fixture->scratch.store, "CHECKPOINT"))
+        scratch_unlink(fixture->scratch.store, "CHECKPOINT");
     fixture_reopen(fixture);
 }
 
@@ -122,7 +127,8 @@ static void an_expired_value_goes_and_what_it_hid_does_not_return(void **state)
     char key[32];
     for (int i = 0; i < 20; i++) {
         (void)snprintf(key, sizeof(key), "k%d", i);
-        assert_int_equal(stave_put_with(fixture->store, stave_text(key), stave_text("short"), &write, NULL), STAVE_OK);
+        assert_int_equal(stave_put_with(fixture->store, stave_text(key), stave_text("short"), &write, NULL),
+                         STAVE_OK);
     }
     nap_ms(60);
     assert_int_equal(stave_count(fixture->store), KEY_COUNT + 20);
@@ -199,7 +205,8 @@ static void large_values_are_moved_and_removed(void **state)
     struct fixture *fixture = *state;
     reopen_manual(fixture);
     const size_t size = 300000;
-    for (uint64_t version = 1; version < 4; version++) fixture_fill(fixture->store, "large", 6, size, version);
+    for (uint64_t version = 1; version < 4; version++)
+        fixture_fill(fixture->store, "large", 6, size, version);
     compact(fixture, 0);
     assert_true(stats_of(fixture->store).log_size < 7 * size);
     fixture_expect_filled(fixture->store, "large", 6, size, 3);
@@ -239,13 +246,15 @@ static void a_moved_record_keeps_its_sequence(void **state)
     struct fixture *fixture = *state;
     reopen_manual(fixture);
     uint64_t sequence = 0;
-    assert_int_equal(stave_put_with(fixture->store, stave_text("a"), stave_text("1"), NULL, &sequence), STAVE_OK);
+    assert_int_equal(stave_put_with(fixture->store, stave_text("a"), stave_text("1"), NULL, &sequence),
+                     STAVE_OK);
     compact(fixture, STAVE_COMPACT_ALL);
     struct stave_info info;
     assert_int_equal(stave_info(fixture->store, stave_text("a"), &info), STAVE_OK);
     assert_int_equal(info.sequence, sequence);
     const struct stave_write write = {.flags = STAVE_IF_SEQUENCE, .if_sequence = sequence};
-    assert_int_equal(stave_put_with(fixture->store, stave_text("a"), stave_text("2"), &write, NULL), STAVE_OK);
+    assert_int_equal(stave_put_with(fixture->store, stave_text("a"), stave_text("2"), &write, NULL),
+                     STAVE_OK);
     reopen_without_checkpoint(fixture);
     store_expect(fixture->store, "a", "2");
 }
@@ -379,7 +388,8 @@ static void the_disk_stays_within_its_ratio(void **state)
     struct fixture *fixture = *state;
     fixture->options.manual_compaction = false;
     fixture_reopen(fixture);
-    for (uint64_t version = 1; version < 40; version++) fixture_fill(fixture->store, "k", 500, VALUE_SIZE, version);
+    for (uint64_t version = 1; version < 40; version++)
+        fixture_fill(fixture->store, "k", 500, VALUE_SIZE, version);
     struct stave_stats stats = stats_of(fixture->store);
     for (int i = 0; i < 100 && stats.log_size > 2 * stats.live_size + 6 * STAVE_SEGMENT_SIZE_MIN; i++) {
         nap_ms(20);
@@ -406,7 +416,8 @@ static void race_step(struct race *race, struct random_source *random, uint64_t 
     (void)snprintf(key, sizeof(key), "r%zu", number);
     if (random_chance(random, 4)) {
         const enum stave_status status = stave_delete(race->store, stave_text(key));
-        if (status != (race->versions[number] == 0 ? STAVE_NOT_FOUND : STAVE_OK)) race->status = STAVE_CONFLICT;
+        if (status != (race->versions[number] == 0 ? STAVE_NOT_FOUND : STAVE_OK))
+            race->status = STAVE_CONFLICT;
         race->versions[number] = 0;
         return;
     }

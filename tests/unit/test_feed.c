@@ -11,8 +11,8 @@ static struct stave_feed *feed_from(struct stave *store, uint64_t after, uint32_
     return feed;
 }
 
-static void expect_change(struct stave_feed *feed, enum stave_change_kind kind, uint32_t space, const char *key,
-                          const char *value)
+static void expect_change(struct stave_feed *feed, enum stave_change_kind kind, uint32_t space,
+                          const char *key, const char *value)
 {
     struct stave_change change;
     const enum stave_status status = stave_feed_next(feed, 2000, &change);

@@ -129,8 +129,10 @@ static void *write_pairs(void *context)
         (void)snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
         writer->status = stave_put(writer->store, stave_text("first"), stave_text(text));
         if (writer->status == STAVE_OK) writer->status = stave_batch_begin(writer->store, &batch);
-        if (writer->status == STAVE_OK) writer->status = stave_batch_put(batch, stave_text("a"), stave_text(text), 0);
-        if (writer->status == STAVE_OK) writer->status = stave_batch_put(batch, stave_text("b"), stave_text(text), 0);
+        if (writer->status == STAVE_OK)
+            writer->status = stave_batch_put(batch, stave_text("a"), stave_text(text), 0);
+        if (writer->status == STAVE_OK)
+            writer->status = stave_batch_put(batch, stave_text("b"), stave_text(text), 0);
         if (writer->status == STAVE_OK) writer->status = stave_batch_commit(batch, NULL, NULL);
         stave_batch_free(batch);
     }

@@ -75,10 +75,10 @@ static void preparer_run(void *context)
     struct store *store = context;
     for (;;) {
         mutex_lock(&store->thread_lock);
-        while (!store->preparer_asked && !store->stopping)
+        while (!store->preparer_asked && !store->worker_is_gone)
             condition_wait(&store->preparer_wake, &store->thread_lock);
         store->preparer_asked = false;
-        const bool stopping = store->stopping;
+        const bool stopping = store->worker_is_gone;
         mutex_unlock(&store->thread_lock);
         if (stopping) return;
         while (prepare_step(store)) {
@@ -123,6 +123,7 @@ static void worker_run(void *context)
 enum stave_status background_start(struct store *store, struct error *error)
 {
     store->stopping = false;
+    store->worker_is_gone = false;
     enum stave_status status = thread_start(&store->preparer, "stave-preparer", preparer_run, store, error);
     if (status == STAVE_OK) status = thread_start(&store->syncer, "stave-syncer", syncer_run, store, error);
     if (status == STAVE_OK) status = thread_start(&store->worker, "stave-worker", worker_run, store, error);
@@ -137,11 +138,14 @@ void background_stop(struct store *store)
     if (!store->threads_running) return;
     mutex_lock(&store->thread_lock);
     store->stopping = true;
-    condition_broadcast(&store->preparer_wake);
-    condition_broadcast(&store->syncer_wake);
     condition_broadcast(&store->worker_wake);
     mutex_unlock(&store->thread_lock);
-    thread_join(&store->worker);
+    thread_join(&store->worker); /* first: it may be waiting for the syncer */
+    mutex_lock(&store->thread_lock);
+    store->worker_is_gone = true;
+    condition_broadcast(&store->preparer_wake);
+    condition_broadcast(&store->syncer_wake);
+    mutex_unlock(&store->thread_lock);
     thread_join(&store->preparer);
     thread_join(&store->syncer);
     store->threads_running = false;

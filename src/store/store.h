@@ -173,6 +173,7 @@ struct store {
     struct condition preparer_wake, syncer_wake, worker_wake;
     _Atomic bool preparer_asked, syncer_asked, worker_asked; /* set under thread_lock */
     _Atomic bool stopping; /* set under thread_lock */
+    bool worker_is_gone; /* thread_lock; then the others may go */
     struct thread preparer, syncer, worker;
     bool threads_running;
 

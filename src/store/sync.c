@@ -344,9 +344,9 @@ void syncer_run(void *context)
         const uint64_t deadline = clock_monotonic_ns() + wait_ns(store);
         mutex_lock(&store->thread_lock);
         bool in_time = true;
-        while (!store->syncer_asked && !store->stopping && in_time)
+        while (!store->syncer_asked && !store->worker_is_gone && in_time)
             in_time = condition_wait_until(&store->syncer_wake, &store->thread_lock, deadline);
-        const bool stopping = store->stopping;
+        const bool stopping = store->worker_is_gone;
         const bool asked = store->syncer_asked;
         store->syncer_asked = false;
         mutex_unlock(&store->thread_lock);

@@ -280,7 +280,7 @@ static enum stave_status load_block(void *context, uint32_t block)
     mutex_lock(&store->load_lock);
     if (!keydir_block_is_loaded(&store->keydir, block)) {
         status = import_from_file(store, block);
-        if (status == STAVE_CORRUPT) status = repair_blocks(store);
+        if (status == STAVE_CORRUPT && !store->recovering) status = repair_blocks(store);
     }
     mutex_unlock(&store->load_lock);
     return status;

@@ -569,6 +569,47 @@ static enum stave_status build_index(struct recovery *recovery, struct error *er
     return STAVE_OK;
 }
 
+/* What build_index has counted so far is counted again. */
+static void forget_counts(struct recovery *recovery)
+{
+    struct store *store = recovery->store;
+    for (size_t i = 0; i < store->segment_count; i++) {
+        store->segments[i]->live_size = 0;
+        store->segments[i]->live_count = 0;
+    }
+    for (size_t i = 0; i < recovery->logend.log_count; i++) {
+        struct segment *segment = recovery->opened[i];
+        if (segment == NULL) continue;
+        segment->record_count = 0;
+        segment->last_sequence = 0;
+        segment->tombstone_size = 0;
+        segment->expiring_size = 0;
+        segment->expires_first_ms = 0;
+        segment->expires_last_ms = 0;
+        segment->spaces_mask = 0;
+    }
+    store->log_since_checkpoint = 0;
+}
+
+/*
+ * A block found damaged now cannot be repaired alone: the records between the image and the end of the log are not
+ * all applied yet, and live bytes are those of the image. So the image goes, and the whole index is rebuilt.
+ */
+static enum stave_status build_without_image(struct recovery *recovery, struct error *error)
+{
+    struct store *store = recovery->store;
+    (void)store_note_error(store, error);
+    release_slots(store, &recovery->image);
+    keydir_free(&store->keydir);
+    checkpoint_source_free(store);
+    replay_free(&recovery->replay);
+    forget_counts(recovery);
+    recovery_take_spaces(recovery->manifest, &recovery->spaces);
+    store->open_from_checkpoint = false;
+    const enum stave_status status = checkpoint_start_empty(store, error);
+    return status == STAVE_OK ? build_index(recovery, error) : status;
+}
+
 /* ------------------------------------------------------------------ the end */
 
 static enum stave_status sync_segment(struct store *store, uint32_t id, struct error *error)
@@ -620,7 +661,10 @@ enum stave_status recovery_run(struct store *store, const struct manifest *manif
     if (status == STAVE_OK) status = open_all(recovery, error);
     if (status == STAVE_OK) status = start_index(recovery, error);
     if (status == STAVE_OK) status = adopt_all(recovery, error);
+    store->recovering = true;
     if (status == STAVE_OK) status = build_index(recovery, error);
+    if (status == STAVE_CORRUPT && store->open_from_checkpoint) status = build_without_image(recovery, error);
+    store->recovering = false;
     if (status == STAVE_OK) take_sequence(recovery);
     if (status != STAVE_OK || store->options.read_only) return status;
     unlink_leftovers(recovery);

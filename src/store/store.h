@@ -183,6 +183,7 @@ struct store {
     uint64_t open_time_us;
     uint64_t open_replayed;
     bool open_from_checkpoint;
+    bool recovering;         /* alone: damaged index blocks are not repaired one by one */
     struct mutex load_lock;  /* index blocks of a checkpoint are loaded one at a time */
     struct checkpoint_source *checkpoint_source; /* checkpointing.c: the file blocks are loaded from; NULL if none */
     bool refresh_incomplete; /* upkeep_lock; read-only: a refresh failed in the middle, the next one reads all again */

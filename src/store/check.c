@@ -19,7 +19,7 @@
 #define CHECKPOINT_FILE_NAME "CHECKPOINT"
 #define CHECKPOINT_TEMP_FILE_NAME "CHECKPOINT.tmp"
 
-/* -------------------------------------------------------------------------------- segments */
+/* ----------------------------------------------------------------------------------------------- segments */
 
 /* A LARGE segment that the log adopts and the manifest does not list yet is read through its LINK. */
 static enum stave_status read_adopted(struct inspection *inspection, const struct record_link *link,
@@ -65,7 +65,7 @@ static enum stave_status check_segments(struct inspection *inspection, struct er
     return status;
 }
 
-/* -------------------------------------------------------------------------------- checkpoint */
+/* --------------------------------------------------------------------------------------------- checkpoint */
 
 struct image {
     struct file file;
@@ -182,7 +182,7 @@ static enum stave_status check_checkpoint(struct inspection *inspection, struct 
                                          });
 }
 
-/* -------------------------------------------------------------------------------- leftovers */
+/* ---------------------------------------------------------------------------------------------- leftovers */
 
 static enum stave_status report_leftover(struct inspection *inspection, const char *name)
 {
@@ -222,7 +222,7 @@ static enum stave_status visit_name(void *context, const char *name)
     return check_unlisted(inspection, name, id);
 }
 
-/* -------------------------------------------------------------------------------- the call */
+/* ----------------------------------------------------------------------------------------------- the call */
 
 static enum stave_status check_all(struct inspection *inspection, struct error *error)
 {

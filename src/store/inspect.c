@@ -12,7 +12,7 @@
 #define LOCK_FILE_NAME "LOCK"
 #define PROGRESS_STEP (UINT64_C(4) << 20)
 
-/* -------------------------------------------------------------------------------- reporting */
+/* ---------------------------------------------------------------------------------------------- reporting */
 
 static bool is_harmless(enum stave_damage_kind kind)
 {
@@ -52,7 +52,7 @@ void inspection_hand_out(const struct error *error, enum stave_status status, st
     ret_error->message[size] = 0;
 }
 
-/* -------------------------------------------------------------------------------- listing */
+/* ------------------------------------------------------------------------------------------------ listing */
 
 static enum stave_status add_segment(struct inspection *inspection, const struct inspected *segment,
                                      struct error *error)
@@ -217,7 +217,7 @@ const struct inspected *inspection_find(const struct inspection *inspection, uin
     return bsearch(&key, inspection->segments, inspection->segment_count, sizeof(key), compare_ids);
 }
 
-/* -------------------------------------------------------------------------------- begin, end */
+/* --------------------------------------------------------------------------------------------- begin, end */
 
 /* Where nothing can be locked (a read-only disk) nobody writes either. */
 static enum stave_status take_lock(struct inspection *inspection, struct error *error)
@@ -295,7 +295,7 @@ void inspection_end(struct inspection *inspection)
     *inspection = INSPECTION_NONE;
 }
 
-/* -------------------------------------------------------------------------------- marks */
+/* -------------------------------------------------------------------------------------------------- marks */
 
 static enum stave_status open_scan(struct inspection *inspection, const struct inspected *segment,
                                    uint64_t start, uint64_t end, unsigned flags, struct scan *ret_scan,
@@ -338,7 +338,7 @@ static void find_vouched(struct inspection *inspection)
     }
 }
 
-/* -------------------------------------------------------------------------------- reading */
+/* ------------------------------------------------------------------------------------------------ reading */
 
 struct part {
     struct inspection *inspection;

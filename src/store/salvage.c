@@ -104,7 +104,7 @@ static enum stave_status new_store_failed(const struct salvage *salvage, enum st
                      last.status == STAVE_OK ? stave_status_text(status) : last.message);
 }
 
-/* -------------------------------------------------------------------------------- spaces */
+/* ------------------------------------------------------------------------------------------------- spaces */
 
 static enum stave_status visit_spaces(void *context, const struct inspected *segment, struct scan *scan,
                                       const struct scan_record *record, struct error *error)
@@ -216,7 +216,7 @@ static enum stave_status note_homeless(struct salvage *salvage, const struct ins
     return status == STAVE_OK ? numbers_add(&salvage->lost, generation, LOST_COUNT_MAX, error) : status;
 }
 
-/* -------------------------------------------------------------------------------- first pass */
+/* --------------------------------------------------------------------------------------------- first pass */
 
 static void claim_key(void *context, const struct record *record)
 {
@@ -320,7 +320,7 @@ static enum stave_status visit_first(void *context, const struct inspected *segm
     return status == STAVE_OK ? STAVE_OK : new_store_failed(salvage, status, error);
 }
 
-/* -------------------------------------------------------------------------------- second pass */
+/* -------------------------------------------------------------------------------------------- second pass */
 
 /* A value in memory, whole and verified: STAVE_OK, or STAVE_CORRUPT; the scan's key is void after it. */
 static enum stave_status read_value(struct scan *scan, uint8_t **ret_value, struct error *error)
@@ -462,7 +462,7 @@ static enum stave_status visit_second(void *context, const struct inspected *seg
     return settle(salvage, segment, scan, record, space, error);
 }
 
-/* -------------------------------------------------------------------------------- both passes */
+/* -------------------------------------------------------------------------------------------- both passes */
 
 static enum stave_status pass(struct salvage *salvage, const struct inspection_walk *walk,
                               struct error *error)
@@ -526,7 +526,7 @@ static enum stave_status copy_all(struct salvage *salvage, struct error *error)
     return status == STAVE_OK ? drop_all_entries(salvage, error) : status;
 }
 
-/* -------------------------------------------------------------------------------- directories */
+/* -------------------------------------------------------------------------------------------- directories */
 
 struct sweep {
     const struct dir *dir;
@@ -613,7 +613,7 @@ static enum stave_status must_be_absent(const char *path, struct error *error)
     return error_set(error, STAVE_EXISTS, 0, "%s: is already there", path);
 }
 
-/* -------------------------------------------------------------------------------- the call */
+/* ----------------------------------------------------------------------------------------------- the call */
 
 static enum stave_status fill_part(struct salvage *salvage, const char *part, struct error *error)
 {

@@ -103,6 +103,14 @@ static bool add_count(struct table *table, const char *name, uint64_t count, con
     return add_text(table, name, text, remark);
 }
 
+/* As watch and put take it: without separators. */
+static bool add_sequence(struct table *table, const char *name, uint64_t sequence, const char *remark)
+{
+    char text[FORMAT_SIZE];
+    (void)snprintf(text, sizeof text, "%" PRIu64, sequence);
+    return add_text(table, name, text, remark);
+}
+
 static bool fill_summary(struct table *table, const struct tool *tool, const struct stave_stats *stats,
                          uint64_t space_count)
 {
@@ -126,9 +134,9 @@ static bool fill_summary(struct table *table, const struct tool *tool, const str
            add_text(table, "", "", live_share) && add_size(table, "log", stats->log_size) &&
            add_size(table, "disk", stats->disk_size) && add_size(table, "index", stats->index_size) &&
            add_count(table, "segments", stats->segment_count, "") &&
-           add_count(table, "sequence", stats->sequence, "newest") &&
-           add_count(table, "", stats->durable_sequence, "durable") &&
-           add_count(table, "", stats->feed_floor, "the change feed begins after it") &&
+           add_sequence(table, "sequence", stats->sequence, "newest") &&
+           add_sequence(table, "", stats->durable_sequence, "durable") &&
+           add_sequence(table, "", stats->feed_floor, "the change feed begins there") &&
            add_text(table, "opened in", open_time, remark);
 }
 

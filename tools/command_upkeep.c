@@ -150,10 +150,11 @@ static enum tool_exit run_salvage(const struct tool *tool)
     return upkeep.damage_count > 0 ? TOOL_DAMAGE : TOOL_DONE;
 }
 
-static uint64_t disk_size_of(struct stave *store)
+/* Of all records: unlike that of the files it leaves out what is preallocated while the store is open. */
+static uint64_t log_size_of(struct stave *store)
 {
     struct stave_stats stats = {.size = sizeof stats};
-    return stave_stats(store, &stats) == STAVE_OK ? stats.disk_size : 0;
+    return stave_stats(store, &stats) == STAVE_OK ? stats.log_size : 0;
 }
 
 static void write_compacted(const struct tool *tool, uint64_t before, uint64_t after)
@@ -163,9 +164,9 @@ static void write_compacted(const struct tool *tool, uint64_t before, uint64_t a
     format_size(before, before_text);
     format_size(after, after_text);
     if (tool->json) {
-        printf("{\"disk_size_before\": %" PRIu64 ", \"disk_size\": %" PRIu64 "}\n", before, after);
+        printf("{\"log_size_before\": %" PRIu64 ", \"log_size\": %" PRIu64 "}\n", before, after);
     } else {
-        printf("%s before, %s now\n", before_text, after_text);
+        printf("log: %s before, %s now\n", before_text, after_text);
     }
 }
 
@@ -176,13 +177,13 @@ static enum tool_exit run_compact(const struct tool *tool)
     if (result != TOOL_DONE) return result;
 
     struct upkeep upkeep;
-    const uint64_t before = disk_size_of(store.store);
+    const uint64_t before = log_size_of(store.store);
     const uint32_t flags = tool_given(tool, OPTION_ALL) ? STAVE_COMPACT_ALL : 0;
     upkeep_begin(&upkeep, tool, "compacting");
     const enum stave_status status = stave_compact(store.store, flags, step, &upkeep);
     progress_wipe(&upkeep.progress);
     result = tool_result(tool, store.store, "compact", status);
-    const uint64_t after = disk_size_of(store.store);
+    const uint64_t after = log_size_of(store.store);
     result = tool_close(tool, &store, result);
     if (result == TOOL_DONE) write_compacted(tool, before, after);
     return result;

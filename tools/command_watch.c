@@ -112,7 +112,7 @@ static enum tool_exit read_start(const struct tool *tool, struct stave *store, u
     }
     struct stave_stats stats = {.size = sizeof stats};
     const enum stave_status status = stave_stats(store, &stats);
-    if (status == STAVE_OK) *ret_after = stats.feed_floor;
+    if (status == STAVE_OK) *ret_after = stats.feed_floor == 0 ? 0 : stats.feed_floor - 1;
     return tool_result(tool, store, "watch", status);
 }
 

@@ -2,9 +2,9 @@
 /*
  * What the formats of dump and load have in common: one record, and the results of a parser.
  *
- * The parsers (jsonl.h, tsv.h, resp_set.h) are pure functions of the bytes given to them. They allocate
- * nothing: what escapes stand for they write into `scratch`, which the caller makes as large as the input, for
- * no escape is shorter than that.
+ * The parsers (jsonl.h, tsv.h, resp_set.h) are pure functions of bytes, and allocate nothing.
+ * What escapes stand for is written to `scratch`, which the caller makes as large as the input: no escape is
+ * shorter than that.
  */
 #ifndef STAVE_TOOLS_RECORD_H
 #define STAVE_TOOLS_RECORD_H

@@ -1,0 +1,53 @@
+#!/bin/bash
+# watch, and interruptions: changes come in order, beside a writer; SIGINT ends long work cleanly.
+. "$(dirname "$0")/tool.bash"
+
+stave put s a 1
+stave put s $'b\t' 2 --expire-in 1h
+stave delete s a
+stave put s c 3 --space 5
+expect_code 0 stave watch s --from oldest --once
+[ "$(cut -f 2- out | cut -f 1-4 | head -n 4 | tr '\t\n' ' ,')" = '0 put a 1,0 put b\t 2,0 delete a,5 put c 3,' ] ||
+    fail "changes: $(cat out)"
+expect_code 0 stave watch s --from 0 --once --space 5 --json
+expect_json 'it["change"] == "put" and it["key"] == "c" and it["value"] == "3" and it["space"] == 5'
+sequence=$(python3 -c 'import json; print(json.load(open("out"))["sequence"])')
+expect_code 0 stave watch s --from "$sequence" --once
+[ "$(wc -l < out)" = 1 ] || fail "--from begins with that change"
+expect_code 0 stave watch s --from oldest --limit 2
+[ "$(wc -l < out)" = 2 ] || fail "limit"
+expect_code 0 stave watch s --once
+expect_text ""
+
+# Beside a writer, until interrupted. (Of a process in the background bash ignores SIGINT; so Python passes it on.)
+python3 - <<'END'
+import json, signal, subprocess, time
+watch = subprocess.Popen(["stave", "watch", "s", "--json"], stdout=subprocess.PIPE)
+time.sleep(1)
+for i in range(5):
+    subprocess.run(["stave", "put", "s", f"new {i}", "x", "--durable"], check=True)
+seen = [json.loads(watch.stdout.readline())["key"] for _ in range(5)]
+assert seen == [f"new {i}" for i in range(5)], seen
+watch.send_signal(signal.SIGINT)
+assert watch.wait(20) == 0
+
+# A load that waits for input: what was read is stored, the exit code is 5.
+load = subprocess.Popen(["stave", "load", "s", "--format", "tsv"], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+load.stdin.write(b"".join(b"loaded %d\tx\n" % i for i in range(1500))); load.stdin.flush()
+time.sleep(1.5)
+load.send_signal(signal.SIGINT)
+assert load.wait(20) == 5, load.returncode
+assert b"1500 records" in load.stderr.read()
+keys = subprocess.run(["stave", "list", "s", "--prefix", "loaded "], check=True, stdout=subprocess.PIPE).stdout
+assert keys.count(b"\n") == 1500
+
+# A large dump into a pipe that is full.
+subprocess.run(["stave", "load", "s", "--format", "tsv"], check=True, stdout=subprocess.DEVNULL,
+               input=b"".join(b"bulk %d\t%s\n" % (i, b"x" * 500) for i in range(20000)))
+dump = subprocess.Popen(["stave", "dump", "s"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+time.sleep(1)
+dump.send_signal(signal.SIGINT)
+dump.stdout.read()
+assert dump.wait(20) == 5, dump.returncode
+END
+expect_code 0 stave check s

@@ -341,7 +341,11 @@ enum stave_status logend_find(struct store *store, const struct manifest *manife
     for (size_t i = 0; i < ret_logend->log_count && status == STAVE_OK; i++) {
         bool is_followed = true;
         status = find_end(ret_logend, i, error);
-        if (ret_logend->logs[i].last_sequence != 0) last = ret_logend->logs[i].last_sequence;
+        const struct logend_segment *log = &ret_logend->logs[i];
+        if (status == STAVE_OK && may_retry && i > 0 && log->first_sequence != 0 &&
+            !follows(ret_logend, last, log->first_sequence))
+            return STAVE_WOULD_BLOCK; /* the one before grew, and was left, after it was read */
+        if (log->last_sequence != 0) last = log->last_sequence;
         if (status == STAVE_OK) status = check_next(ret_logend, i, last, &is_followed, error);
         if (status != STAVE_OK || is_followed) continue;
         if (may_retry) return STAVE_WOULD_BLOCK;

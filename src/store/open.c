@@ -271,6 +271,37 @@ static enum stave_status open_store(struct store *store, const char *path, struc
     return status;
 }
 
+static enum stave_status open_once(const char *path, const struct stave_options *options, bool ignores_checkpoint,
+                                   struct store **ret_store, struct error *error)
+{
+    enum stave_status status = store_make(options, ret_store, error);
+    if (status != STAVE_OK) return status;
+    (*ret_store)->ignores_checkpoint = ignores_checkpoint;
+    status = make_tables(*ret_store, error);
+    return status == STAVE_OK ? open_store(*ret_store, path, error) : status;
+}
+
+/*
+ * A block of the checkpoint that is found damaged while the log is replayed cannot be repaired alone: the records
+ * behind the image are not all applied yet. So all is done again without the checkpoint.
+ */
+static enum stave_status open_or_again(const char *path, const struct stave_options *options, struct store **ret_store,
+                                       struct error *error)
+{
+    struct store *store = NULL;
+    enum stave_status status = open_once(path, options, false, &store, error);
+    if (status == STAVE_CORRUPT && store != NULL && store->image_is_damaged) {
+        store_free(store, true);
+        store = NULL;
+        status = open_once(path, options, true, &store, error);
+    }
+    if (status == STAVE_OK)
+        *ret_store = store;
+    else
+        store_free(store, true);
+    return status;
+}
+
 enum stave_status stave_open(const char *path, const struct stave_options *options, struct stave **ret_store,
                              struct stave_error *ret_error)
 {
@@ -282,11 +313,8 @@ enum stave_status stave_open(const char *path, const struct stave_options *optio
     if (path == NULL || ret_store == NULL)
         status = error_set(&error, STAVE_INVALID, 0, "%s is NULL", path == NULL ? "path" : "ret_store");
     if (status == STAVE_OK) status = options_complete(options, &complete, &error);
-    if (status == STAVE_OK) status = store_make(&complete, &store, &error);
-    if (status == STAVE_OK) status = make_tables(store, &error);
-    if (status == STAVE_OK) status = open_store(store, path, &error);
+    if (status == STAVE_OK) status = open_or_again(path, &complete, &store, &error);
     if (status != STAVE_OK) {
-        store_free(store, true);
         hand_out(&error, status, ret_error);
         return status;
     }

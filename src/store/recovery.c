@@ -364,8 +364,10 @@ static enum stave_status start_index(struct recovery *recovery, struct error *er
 {
     struct store *store = recovery->store;
     struct error reason = ERROR_NONE;
-    enum stave_status status =
-        checkpoint_image_open(store, recovery->manifest->store_id, &recovery->image, &reason);
+    enum stave_status status = error_set(&reason, STAVE_CORRUPT, 0, "%s/" CHECKPOINT_FILE_NAME ": a block is damaged",
+                                         store->dir.path);
+    if (!store->ignores_checkpoint)
+        status = checkpoint_image_open(store, recovery->manifest->store_id, &recovery->image, &reason);
     if (status == STAVE_OK && image_fits(recovery)) {
         status = checkpoint_image_use(store, &recovery->image, &reason);
         if (status == STAVE_OK) take_live(store, &recovery->image);
@@ -569,47 +571,6 @@ static enum stave_status build_index(struct recovery *recovery, struct error *er
     return STAVE_OK;
 }
 
-/* What build_index has counted so far is counted again. */
-static void forget_counts(struct recovery *recovery)
-{
-    struct store *store = recovery->store;
-    for (size_t i = 0; i < store->segment_count; i++) {
-        store->segments[i]->live_size = 0;
-        store->segments[i]->live_count = 0;
-    }
-    for (size_t i = 0; i < recovery->logend.log_count; i++) {
-        struct segment *segment = recovery->opened[i];
-        if (segment == NULL) continue;
-        segment->record_count = 0;
-        segment->last_sequence = 0;
-        segment->tombstone_size = 0;
-        segment->expiring_size = 0;
-        segment->expires_first_ms = 0;
-        segment->expires_last_ms = 0;
-        segment->spaces_mask = 0;
-    }
-    store->log_since_checkpoint = 0;
-}
-
-/*
- * A block found damaged now cannot be repaired alone: the records between the image and the end of the log are not
- * all applied yet, and live bytes are those of the image. So the image goes, and the whole index is rebuilt.
- */
-static enum stave_status build_without_image(struct recovery *recovery, struct error *error)
-{
-    struct store *store = recovery->store;
-    (void)store_note_error(store, error);
-    release_slots(store, &recovery->image);
-    keydir_free(&store->keydir);
-    checkpoint_source_free(store);
-    replay_free(&recovery->replay);
-    forget_counts(recovery);
-    recovery_take_spaces(recovery->manifest, &recovery->spaces);
-    store->open_from_checkpoint = false;
-    const enum stave_status status = checkpoint_start_empty(store, error);
-    return status == STAVE_OK ? build_index(recovery, error) : status;
-}
-
 /* ------------------------------------------------------------------ the end */
 
 static enum stave_status sync_segment(struct store *store, uint32_t id, struct error *error)
@@ -663,8 +624,8 @@ enum stave_status recovery_run(struct store *store, const struct manifest *manif
     if (status == STAVE_OK) status = adopt_all(recovery, error);
     store->recovering = true;
     if (status == STAVE_OK) status = build_index(recovery, error);
-    if (status == STAVE_CORRUPT && store->open_from_checkpoint) status = build_without_image(recovery, error);
     store->recovering = false;
+    store->image_is_damaged = status == STAVE_CORRUPT && store->open_from_checkpoint;
     if (status == STAVE_OK) take_sequence(recovery);
     if (status != STAVE_OK || store->options.read_only) return status;
     unlink_leftovers(recovery);

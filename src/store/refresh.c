@@ -2,14 +2,19 @@
 /* A store opened read-only. */
 #include "store/refresh.h"
 
+#include <stdlib.h>
+
 #include "base/memory.h"
 #include "store/operation.h"
 #include "store/recovery.h"
 #include "store/segments.h"
 
-enum { ATTEMPTS_MAX = 10 };
+enum {
+    ATTEMPTS_MAX = 20,
+    ATTEMPTS_UNCHANGED = 3, /* a writer seals, then replaces the manifest; it replaces the manifest, then removes */
+};
 
-#define ATTEMPT_NAP_NS UINT64_C(2000000)
+#define ATTEMPT_NAP_NS UINT64_C(500000)
 
 /* ------------------------------------------------------------------ the manifest, read again (F2) */
 
@@ -54,36 +59,52 @@ static void empty(struct store *store)
     store->open_from_checkpoint = false;
 }
 
-static enum stave_status open_once(struct store *store, bool may_retry, bool *ret_changed, struct error *error)
+/* Whether the failure may come of a writer at work, so that another attempt is worth it. */
+static bool is_worth_another(struct store *store, const struct manifest *manifest, enum stave_status status, int attempt)
+{
+    bool changed = false;
+    if (attempt == ATTEMPTS_MAX) return false;
+    if (status == STAVE_WOULD_BLOCK) return true;
+    if (status != STAVE_CORRUPT) return false;
+    return attempt <= ATTEMPTS_UNCHANGED || (manifest_changed(store, manifest, &changed, NULL) == STAVE_OK && changed);
+}
+
+static enum stave_status open_once(struct store *store, int attempt, bool *ret_again, struct error *error)
 {
     struct manifest manifest = MANIFEST_NONE;
     struct recovery *recovery = memory_alloc_zero(1, sizeof(*recovery));
     if (recovery == NULL) return error_set(error, STAVE_NO_MEMORY, 0, "%s: no memory to open the store", store->dir.path);
     enum stave_status status = manifest_read(&store->dir, &manifest, error);
-    if (status == STAVE_OK) status = recovery_run(store, &manifest, may_retry, recovery, error);
-    const bool may_have_changed = status == STAVE_OK || status == STAVE_WOULD_BLOCK || status == STAVE_CORRUPT;
-    if (may_have_changed && manifest.segment_capacity + manifest.next_segment_id > 0) {
-        const enum stave_status compared = manifest_changed(store, &manifest, ret_changed, error);
-        if (status == STAVE_OK && compared != STAVE_OK) status = compared;
-        if (status == STAVE_WOULD_BLOCK) *ret_changed = true;
+    if (status != STAVE_OK) goto done;
+    status = recovery_run(store, &manifest, attempt < ATTEMPTS_MAX, recovery, error);
+    if (status == STAVE_OK) { /* the checkpoint may be of a later manifest (F2) */
+        status = manifest_changed(store, &manifest, ret_again, error);
+        goto done;
     }
+    *ret_again = is_worth_another(store, &manifest, status, attempt);
+done:
     recovery_free(recovery);
     memory_free(recovery);
     manifest_free(&manifest);
     return status;
 }
 
+static enum stave_status too_fast(const struct store *store, struct error *error)
+{
+    return error_set(error, STAVE_IO, 0, "%s: its writer changed the store faster than it could be read",
+                     store->dir.path);
+}
+
 enum stave_status refresh_open(struct store *store, struct error *error)
 {
     for (int attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
-        bool changed = false;
-        const enum stave_status status = open_once(store, attempt < ATTEMPTS_MAX, &changed, error);
-        if (!changed) return status;
+        bool again = false;
+        const enum stave_status status = open_once(store, attempt, &again, error);
+        if (!again) return status;
         empty(store);
         thread_sleep_ns(ATTEMPT_NAP_NS * (uint64_t)attempt);
     }
-    return error_set(error, STAVE_IO, 0, "%s: its writer changed the store faster than it could be read",
-                     store->dir.path);
+    return too_fast(store, error);
 }
 
 /* ------------------------------------------------------------------ what a refresh opens */
@@ -103,7 +124,7 @@ struct refresh {
     struct replay_spaces spaces;
     struct newer *newer;
     size_t newer_count;
-    struct segment **kept; /* segments of the store that the manifest still lists as they are */
+    struct segment **kept; /* segments that the store has after it: listed as they were, and newer ones once published */
     size_t kept_count;
     struct segment **gone;
     size_t gone_count;
@@ -237,24 +258,6 @@ static enum stave_status open_everything(struct refresh *refresh, bool may_retry
     return status;
 }
 
-static enum stave_status open_unchanged(struct refresh *refresh, struct error *error)
-{
-    for (int attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
-        bool changed = false;
-        enum stave_status status = open_everything(refresh, attempt < ATTEMPTS_MAX, error);
-        if (status == STAVE_OK) return status;
-        if (status == STAVE_WOULD_BLOCK)
-            changed = true;
-        else if (status == STAVE_CORRUPT)
-            (void)manifest_changed(refresh->store, &refresh->manifest, &changed, NULL);
-        close_all(refresh);
-        if (!changed) return status;
-        thread_sleep_ns(ATTEMPT_NAP_NS * (uint64_t)attempt);
-    }
-    return error_set(error, STAVE_IO, 0, "%s: its writer changed the store faster than it could be read",
-                     refresh->store->dir.path);
-}
-
 /* ------------------------------------------------------------------ taking it over; write_lock */
 
 /* After 16 TiB of log a slot comes round again. */
@@ -295,47 +298,74 @@ static enum stave_status publish_all(struct refresh *refresh, struct error *erro
     return STAVE_OK;
 }
 
-/* After a refresh that failed in the middle, all segments are read. */
-static size_t make_jobs(const struct refresh *refresh, uint64_t after, struct rebuild_job *jobs)
+static const struct newer *find_newer(const struct refresh *refresh, const struct segment *segment)
 {
-    const struct store *store = refresh->store;
-    size_t count = 0;
-    for (size_t i = 0; i < refresh->newer_count && !store->refresh_incomplete; i++) {
-        const struct newer *newer = &refresh->newer[i];
-        const bool is_log = newer->segment->kind == SEGMENT_LOG;
-        if (newer->is_open_log || (is_log && newer->segment->last_sequence <= after)) continue;
-        const uint64_t start = newer->older != NULL ? atomic_load(&newer->older->end) : 0;
-        jobs[count++] = (struct rebuild_job){newer->segment, start, is_log ? after : 0};
+    for (size_t i = 0; i < refresh->newer_count; i++)
+        if (refresh->newer[i].segment == segment) return &refresh->newer[i];
+    return NULL;
+}
+
+/*
+ * The sequence from which on the log is read (again). What compaction wrote holds records that were live at its
+ * horizon; what was deleted or replaced since has to be known beside it, or an old value would come back (P4). So it
+ * is with a LARGE segment that was adopted at another place before the manifest gave it its own. After a refresh that failed in the middle, all is read.
+ */
+static uint64_t find_floor(const struct refresh *refresh, uint64_t after)
+{
+    uint64_t floor = refresh->store->refresh_incomplete ? 0 : after;
+    for (size_t i = 0; i < refresh->newer_count; i++) {
+        const struct segment *segment = refresh->newer[i].segment;
+        if (segment->kind != SEGMENT_LOG && segment->horizon < floor) floor = segment->horizon;
     }
-    for (size_t i = 0; i < store->segment_count && store->refresh_incomplete; i++)
-        if (store->segments[i]->sealed) jobs[count++] = (struct rebuild_job){.segment = store->segments[i]};
-    return count;
+    return floor;
+}
+
+static bool job_of(const struct refresh *refresh, struct segment *segment, uint64_t after, uint64_t floor,
+                   struct rebuild_job *ret_job)
+{
+    const struct newer *newer = find_newer(refresh, segment);
+    *ret_job = (struct rebuild_job){.segment = segment, .after = floor};
+    if (newer != NULL && newer->is_open_log) return false;
+    if (newer != NULL && segment->kind != SEGMENT_LOG) {
+        ret_job->after = 0;
+        return true;
+    }
+    if (newer != NULL && newer->older != NULL && floor == after) ret_job->start = atomic_load(&newer->older->end);
+    return segment->last_sequence > floor;
 }
 
 static enum stave_status replay_newer(struct refresh *refresh, uint64_t after, struct error *error)
 {
     struct store *store = refresh->store;
     struct replay_generations generations;
-    struct rebuild_job *jobs = memory_alloc_zero(refresh->capacity + store->segment_count, sizeof(*jobs));
+    const uint64_t floor = find_floor(refresh, after);
+    struct rebuild_job *jobs = memory_alloc_zero(refresh->kept_count, sizeof(*jobs));
+    size_t job_count = 0;
     if (jobs == NULL) return no_memory(refresh, error);
     replay_generations_take(&refresh->spaces, &generations);
-    enum stave_status status =
-        rebuild_run(&refresh->replay, jobs, make_jobs(refresh, after, jobs), &generations, error);
+    for (size_t i = 0; i < refresh->kept_count; i++)
+        if (job_of(refresh, refresh->kept[i], after, floor, &jobs[job_count])) job_count++;
+    enum stave_status status = rebuild_run(&refresh->replay, jobs, job_count, &generations, error);
     memory_free(jobs);
     for (size_t log = 0; log < refresh->logend.log_count && status == STAVE_OK; log++)
         for (size_t i = 0; i < refresh->newer_count && status == STAVE_OK; i++)
             if (refresh->newer[i].segment->id == refresh->logend.logs[log].listed->id)
-                status = recovery_replay_log(&refresh->replay, &refresh->spaces, refresh->newer[i].segment, after, error);
+                status = recovery_replay_log(&refresh->replay, &refresh->spaces, refresh->newer[i].segment, floor, error);
     replay_end(&refresh->replay);
     if (status == STAVE_OK) recovery_publish_spaces(store, &refresh->spaces);
     return status;
 }
 
-static bool is_kept(const struct refresh *refresh, const struct segment *segment)
+static int by_address(const void *left, const void *right)
 {
-    for (size_t i = 0; i < refresh->kept_count; i++)
-        if (refresh->kept[i] == segment) return true;
-    return false;
+    const uintptr_t a = (uintptr_t) * (struct segment *const *)left;
+    const uintptr_t b = (uintptr_t) * (struct segment *const *)right;
+    return (a > b) - (a < b);
+}
+
+static bool is_kept(const struct refresh *refresh, struct segment *segment)
+{
+    return bsearch(&segment, refresh->kept, refresh->kept_count, sizeof(struct segment *), by_address) != NULL;
 }
 
 static bool leads_nowhere(void *context, uint64_t location)
@@ -347,6 +377,7 @@ static void withdraw_gone(struct refresh *refresh)
 {
     struct store *store = refresh->store;
     const size_t before = refresh->gone_count;
+    qsort(refresh->kept, refresh->kept_count, sizeof(struct segment *), by_address);
     for (size_t i = store->segment_count; i > 0; i--) {
         struct segment *segment = store->segments[i - 1];
         if (is_kept(refresh, segment)) continue;
@@ -375,10 +406,8 @@ static enum stave_status take_over(struct refresh *refresh, struct error *error)
 {
     struct store *store = refresh->store;
     const uint64_t after = atomic_load(&store->sequence);
-    if (slots_clash(refresh)) {
-        close_all(refresh);
+    if (slots_clash(refresh))
         return error_set(error, STAVE_LIMIT, 0, "%s: the store has changed too much; open it again", store->dir.path);
-    }
     refresh->replay = (struct replay){.store = store};
     recovery_take_manifest(store, &refresh->manifest);
     recovery_take_spaces(&refresh->manifest, &refresh->spaces);
@@ -392,21 +421,35 @@ static enum stave_status take_over(struct refresh *refresh, struct error *error)
     return status;
 }
 
-static enum stave_status refresh_store(struct store *store, struct error *error)
+/* One attempt. */
+static enum stave_status refresh_once(struct refresh *refresh, int attempt, bool *ret_again, struct error *error)
 {
-    struct refresh *refresh = memory_alloc_zero(1, sizeof(*refresh));
-    if (refresh == NULL) return error_set(error, STAVE_NO_MEMORY, 0, "%s: no memory to refresh the store", store->dir.path);
-    refresh->store = store;
-    enum stave_status status = open_unchanged(refresh, error);
+    struct store *store = refresh->store;
+    enum stave_status status = open_everything(refresh, attempt < ATTEMPTS_MAX, error);
     if (status == STAVE_OK) {
         mutex_lock(&store->write_lock);
         status = take_over(refresh, error);
         mutex_unlock(&store->write_lock);
         segments_retire(store, refresh->gone, refresh->gone_count, false);
     }
+    *ret_again = is_worth_another(store, &refresh->manifest, status, attempt);
     close_all(refresh);
-    memory_free(refresh);
     return status;
+}
+
+static enum stave_status refresh_store(struct store *store, struct error *error)
+{
+    struct refresh *refresh = memory_alloc_zero(1, sizeof(*refresh));
+    if (refresh == NULL) return error_set(error, STAVE_NO_MEMORY, 0, "%s: no memory to refresh the store", store->dir.path);
+    refresh->store = store;
+    enum stave_status status = STAVE_WOULD_BLOCK;
+    bool again = true;
+    for (int attempt = 1; again; attempt++) {
+        status = refresh_once(refresh, attempt, &again, error);
+        if (again) thread_sleep_ns(ATTEMPT_NAP_NS * (uint64_t)attempt);
+    }
+    memory_free(refresh);
+    return status == STAVE_WOULD_BLOCK ? too_fast(store, error) : status;
 }
 
 enum stave_status stave_refresh(struct stave *handle)

@@ -183,6 +183,8 @@ struct store {
     uint64_t open_time_us;
     uint64_t open_replayed;
     bool open_from_checkpoint;
+    bool ignores_checkpoint; /* alone at open: it was found damaged */
+    bool image_is_damaged;   /* a block of it was, while replaying: to be opened again without it */
     bool recovering;         /* alone: damaged index blocks are not repaired one by one */
     struct mutex load_lock;  /* index blocks of a checkpoint are loaded one at a time */
     struct checkpoint_source *checkpoint_source; /* checkpointing.c: the file blocks are loaded from; NULL if none */

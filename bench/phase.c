@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Threads share the positions of a phase in equal parts, start at a barrier, and stop at their first failure. */
+/*
+ * Threads share the positions of a phase in equal parts, start at a barrier, and stop at their first failure.
+ */
 #include "phase.h"
 
 #include <inttypes.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A phase: one kind of operation, done by several threads at once, timed from the start of the first to the end of
+/* A phase: one kind of operation, done by several threads at once, timed from the start of the first to
+   the end of
    the last. */
 #ifndef BENCH_PHASE_H
 #define BENCH_PHASE_H

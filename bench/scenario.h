@@ -2,8 +2,8 @@
 /*
  * A scenario: the life of one store, from the first put to its end, measured row by row.
  *
- *   C1  Every part of it that has the store open runs in a process of its own, so that memory is the engine's alone
- *       and nothing of one engine is left for the next.
+ *   C1  Every part of it that has the store open runs in a process of its own, so that memory is the engine's
+ *       alone and nothing of one engine is left for the next.
  *   C2  Values read are compared with what was written; a difference makes the scenario fail.
  *   C3  Whatever happens, the directory and the processes are gone when scenario_run returns.
  */

@@ -35,7 +35,10 @@ void workload_free(struct workload *workload)
     workload->pattern = NULL;
 }
 
-/* Xor-shifts and odd factors within `bits` bits are bijections of them; numbers past the end go round again (W2). */
+/*
+ * Xor-shifts and odd factors within `bits` bits are bijections of them; numbers past the end go round again
+ * (W2).
+ */
 uint64_t workload_order(const struct workload *workload, uint64_t seed, uint64_t position)
 {
     const unsigned bits = 64 - (unsigned)__builtin_clzll(workload->key_count | 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A workload: keys, values and orders, all computed from numbers, so that nothing is kept and every value can be
- * checked.
+ * A workload: keys, values and orders, all computed from numbers, so that nothing is kept and every value can
+ * be checked.
  *
  *   W1  Keys of different numbers differ.
  *   W2  An order visits every number below key_count exactly once.

@@ -2,8 +2,8 @@
 /*
  * Stave: an embedded, crash-safe, log-structured key-value store.
  *
- * Keys and values are any bytes. Records are appended to a log cut into segments; an index in memory (at most 16
- * bytes a key) gives each key's newest record; compaction rewrites what is still live in the background.
+ * Keys and values are any bytes. Records are appended to a log cut into segments; an index in memory (at most
+ * 16 bytes a key) gives each key's newest record; compaction rewrites what is still live in the background.
  *
  *     #include <stave.h>
  *     #include <stdio.h>
@@ -26,20 +26,22 @@
  *
  * What is true of every call:
  *
- *   (1) Results. STAVE_OK (0) is done; a positive status is an expected "no" (nothing there, already there); a
- *       negative one is a failure. A call that fails changes nothing, unless its text says otherwise.
- *   (2) Outputs come last, are named `ret_` and are written only on STAVE_OK, unless said otherwise. Outputs marked
- *       optional may be NULL.
- *   (3) Threads. Every function may be called from any thread at any time with the same store, except stave_close,
- *       which must be the last. Cursors, feeds, batches and views are used by one thread at a time.
- *   (4) Durability. A write that returned survives the end of the process, however it ends. It survives a loss of
- *       power once it is durable: see `sync` in struct stave_options, STAVE_DURABLE and stave_sync.
+ *   (1) Results. STAVE_OK (0) is done; a positive status is an expected "no" (nothing there, already there);
+ *       a negative one is a failure. A call that fails changes nothing, unless its text says otherwise.
+ *   (2) Outputs come last, are named `ret_` and are written only on STAVE_OK, unless said otherwise. Outputs
+ *       marked optional may be NULL.
+ *   (3) Threads. Every function may be called from any thread at any time with the same store, except
+ *       stave_close, which must be the last. Cursors, feeds, batches and views are used by one thread at a
+ *       time.
+ *   (4) Durability. A write that returned survives the end of the process, however it ends. It survives a
+ *       loss of power once it is durable: see `sync` in struct stave_options, STAVE_DURABLE and stave_sync.
  *   (5) Sizes are bytes; times are milliseconds, points in time milliseconds since 1970-01-01 UTC.
- *   (6) fork: a child must not use its parent's stores. Every call there returns STAVE_FORKED; stave_close frees the
- *       child's memory and touches no file. The lock file's description is shared with the child until it calls
- *       exec or ends, so a store cannot be opened again while such a child lives and its parent does not.
- *   (7) Reads map the files of the store by default. A device that fails to read a mapped page raises SIGBUS in the
- *       reading thread; STAVE_READS_COPIED reads with pread instead and returns STAVE_IO.
+ *   (6) fork: a child must not use its parent's stores. Every call there returns STAVE_FORKED; stave_close
+ *       frees the child's memory and touches no file. The lock file's description is shared with the child
+ *       until it calls exec or ends, so a store cannot be opened again while such a child lives and its
+ *       parent does not.
+ *   (7) Reads map the files of the store by default. A device that fails to read a mapped page raises SIGBUS
+ *       in the reading thread; STAVE_READS_COPIED reads with pread instead and returns STAVE_IO.
  *   (8) The library never prints, exits, installs signal handlers or keeps global mutable state.
  *
  * The files of a store are described in docs/FORMAT.md, what survives which crash in docs/DURABILITY.md.
@@ -65,16 +67,16 @@ extern "C" {
 #define STAVE_VERSION_TEXT "0.1.0"
 
 /* Limits. */
-#define STAVE_KEY_SIZE_MAX UINT32_C(1073741824)     /* 1 GiB */
-#define STAVE_VALUE_SIZE_MAX UINT32_C(1073741824)   /* 1 GiB */
-#define STAVE_SPACE_COUNT_MAX UINT32_C(1024)        /* spaces are numbered from 0 */
-#define STAVE_SEGMENT_COUNT_MAX UINT32_C(32768)     /* files of one store */
-#define STAVE_SEGMENT_SIZE_MIN UINT64_C(65536)      /* 64 KiB */
-#define STAVE_SEGMENT_SIZE_MAX UINT64_C(34359738368) /* 32 GiB */
+#define STAVE_KEY_SIZE_MAX UINT32_C(1073741824)       /* 1 GiB */
+#define STAVE_VALUE_SIZE_MAX UINT32_C(1073741824)     /* 1 GiB */
+#define STAVE_SPACE_COUNT_MAX UINT32_C(1024)          /* spaces are numbered from 0 */
+#define STAVE_SEGMENT_COUNT_MAX UINT32_C(32768)       /* files of one store */
+#define STAVE_SEGMENT_SIZE_MIN UINT64_C(65536)        /* 64 KiB */
+#define STAVE_SEGMENT_SIZE_MAX UINT64_C(34359738368)  /* 32 GiB */
 #define STAVE_STORE_SIZE_MAX UINT64_C(17592186044416) /* 16 TiB */
-#define STAVE_BATCH_COUNT_MAX UINT32_C(1048576)     /* writes in one batch */
-#define STAVE_BATCH_SIZE_MAX UINT64_C(67108864)     /* 64 MiB, values above STAVE_LARGE_SIZE not counted */
-#define STAVE_LARGE_SIZE UINT32_C(4194304)          /* values above this get a file of their own at first */
+#define STAVE_BATCH_COUNT_MAX UINT32_C(1048576)       /* writes in one batch */
+#define STAVE_BATCH_SIZE_MAX UINT64_C(67108864)       /* 64 MiB, values above STAVE_LARGE_SIZE not counted */
+#define STAVE_LARGE_SIZE UINT32_C(4194304)            /* values above this get a file of their own at first */
 #define STAVE_MULTI_GET_COUNT_MAX UINT32_C(1048576)
 
 enum stave_status {
@@ -87,20 +89,20 @@ enum stave_status {
     STAVE_END = 5,         /* a cursor or feed has no more */
     STAVE_GONE = 6,        /* the feed no longer holds that sequence */
 
-    STAVE_INVALID = -1,      /* an argument is null, out of its range, or contradicts another */
-    STAVE_IO = -2,           /* the operating system reported an error */
-    STAVE_CORRUPT = -3,      /* bytes on disk are not what was written */
+    STAVE_INVALID = -1, /* an argument is null, out of its range, or contradicts another */
+    STAVE_IO = -2,      /* the operating system reported an error */
+    STAVE_CORRUPT = -3, /* bytes on disk are not what was written */
     STAVE_NO_MEMORY = -4,
-    STAVE_FULL = -5,         /* the disk, or a quota on it, is full */
-    STAVE_LOCKED = -6,       /* another process, or another handle, has the store open for writing */
-    STAVE_NOT_A_STORE = -7,  /* the directory is something else, or its files belong to another store */
-    STAVE_VERSION = -8,      /* written by a newer version */
-    STAVE_LIMIT = -9,        /* a size or count is above its named limit */
-    STAVE_READ_ONLY = -10,   /* the store was opened read-only */
-    STAVE_FORKED = -11,      /* called in a child of the process that opened the store */
-    STAVE_CANCELLED = -12,   /* a callback asked to stop */
-    STAVE_PERMISSION = -13,  /* the operating system refused access */
-    STAVE_FAILED = -14,      /* an earlier sync failed: no more writes until the store is reopened */
+    STAVE_FULL = -5,        /* the disk, or a quota on it, is full */
+    STAVE_LOCKED = -6,      /* another process, or another handle, has the store open for writing */
+    STAVE_NOT_A_STORE = -7, /* the directory is something else, or its files belong to another store */
+    STAVE_VERSION = -8,     /* written by a newer version */
+    STAVE_LIMIT = -9,       /* a size or count is above its named limit */
+    STAVE_READ_ONLY = -10,  /* the store was opened read-only */
+    STAVE_FORKED = -11,     /* called in a child of the process that opened the store */
+    STAVE_CANCELLED = -12,  /* a callback asked to stop */
+    STAVE_PERMISSION = -13, /* the operating system refused access */
+    STAVE_FAILED = -14,     /* an earlier sync failed: no more writes until the store is reopened */
 };
 
 /* A sentence for a status; never NULL. */
@@ -132,14 +134,20 @@ struct stave_value {
     uint64_t expires_at_ms; /* 0: never */
 };
 
-/* Why a call failed. `message` names the file and offset, the option, or the argument, and the system's reason. */
+/*
+ * Why a call failed. `message` names the file and offset, the option, or the argument, and the system's
+ * reason.
+ */
 struct stave_error {
     enum stave_status status;
     int system_error; /* errno, or 0 */
     char message[512];
 };
 
-/* ---------------------------------------------------------------------------------------------- open and close */
+/*
+ * ---------------------------------------------------------------------------------------------- open and
+ * close
+ */
 
 enum stave_sync {
     STAVE_SYNC_INTERVAL = 0, /* every sync_interval_ms */
@@ -153,7 +161,7 @@ enum stave_reads {
 };
 
 enum stave_tail {
-    STAVE_TAIL_AUTO = 0,    /* mapped on ext4 and tmpfs, written elsewhere */
+    STAVE_TAIL_AUTO = 0, /* mapped on ext4 and tmpfs, written elsewhere */
     STAVE_TAIL_MAPPED = 1,
     STAVE_TAIL_WRITTEN = 2,
 };
@@ -176,13 +184,18 @@ struct stave_options {
     uint64_t segment_size;   /* a segment is closed at this size; default 64 MiB */
     uint64_t segment_age_ms; /* and at this age; 0: at no age */
 
-    uint32_t disk_ratio_percent;    /* files may take this share of live bytes, plus a constant; default 200, least 110 */
-    uint32_t dead_ratio_percent;    /* a segment is compacted from this share of dead bytes; default 40 */
-    uint64_t compaction_io_per_s;   /* bytes a second compaction may read and write; 0: no limit */
-    bool manual_compaction;         /* only stave_compact compacts */
-    uint64_t feed_retention_size;   /* newest bytes of log that compaction leaves for feeds; default 0 */
-    uint64_t checkpoint_size;       /* a checkpoint after this many bytes of log; default: twice the index, 64 MiB at least */
-    uint32_t rebuild_thread_count;  /* threads that scan segments when the index is rebuilt; default 2, most 16 */
+    uint32_t
+        /* files may take this share of live bytes, plus a constant; default 200, least 110 */
+        disk_ratio_percent;
+    uint32_t dead_ratio_percent;  /* a segment is compacted from this share of dead bytes; default 40 */
+    uint64_t compaction_io_per_s; /* bytes a second compaction may read and write; 0: no limit */
+    bool manual_compaction;       /* only stave_compact compacts */
+    uint64_t feed_retention_size; /* newest bytes of log that compaction leaves for feeds; default 0 */
+    uint64_t
+        /* a checkpoint after this many bytes of log; default: twice the index, 64 MiB at least */
+        checkpoint_size;
+    uint32_t
+        rebuild_thread_count; /* threads that scan segments when the index is rebuilt; default 2, most 16 */
 };
 
 struct stave;
@@ -190,33 +203,41 @@ struct stave;
 /*
  * Opens the store in directory `path`, making it (and the directory, but not its parents) if need be.
  *
- * `options` may be NULL. `ret_error` (optional) is written on failure.
- * Result   STAVE_OK; STAVE_NOT_FOUND, STAVE_EXISTS as the options ask; else a failure, the directory as it was.
- * Output   *ret_store, the handle of space 0, closed with stave_close.
+ * `options` may be NULL. `ret_error` (optional) is written on failure. Result STAVE_OK; STAVE_NOT_FOUND,
+ * STAVE_EXISTS as the options ask; else a failure, the directory as it was. Output *ret_store, the handle of
+ * space 0, closed with stave_close.
  */
-STAVE_API enum stave_status stave_open(const char *path, const struct stave_options *options, struct stave **ret_store,
-                                       struct stave_error *ret_error);
+STAVE_API enum stave_status stave_open(const char *path, const struct stave_options *options,
+                                       struct stave **ret_store, struct stave_error *ret_error);
 
 /*
- * Makes everything durable, writes a checkpoint if opening would profit, and releases the store. NULL is accepted.
- * The handle and all that came from it are invalid afterwards, whatever the result; release views, cursors and feeds
- * before. Result STAVE_OK, or the first failure: then what was not durable before may not survive a power loss.
+ * Makes everything durable, writes a checkpoint if opening would profit, and releases the store. NULL is
+ * accepted. The handle and all that came from it are invalid afterwards, whatever the result; release views,
+ * cursors and feeds before. Result STAVE_OK, or the first failure: then what was not durable before may not
+ * survive a power loss.
  */
 STAVE_API enum stave_status stave_close(struct stave *store);
 
-/* The last failure of a call of any thread on this store, or of its work in the background; status STAVE_OK if none. */
+/*
+ * The last failure of a call of any thread on this store, or of its work in the background; status STAVE_OK
+ * if none.
+ */
 STAVE_API void stave_last_error(struct stave *store, struct stave_error *ret_error);
 
 /* Frees what the library handed out. NULL is accepted. */
 STAVE_API void stave_free(void *data);
 
-/* ---------------------------------------------------------------------------------------------- put, get, delete */
+/*
+ * ---------------------------------------------------------------------------------------------- put, get,
+ * delete
+ */
 
 /* Stores `value` under `key`, whatever was there; an expiry that it had is gone. */
 STAVE_API enum stave_status stave_put(struct stave *store, struct stave_bytes key, struct stave_bytes value);
 
 /* Copies the newest value of `key`. STAVE_OK, STAVE_NOT_FOUND, or a failure. Takes no lock (P7). */
-STAVE_API enum stave_status stave_get(struct stave *store, struct stave_bytes key, struct stave_value *ret_value);
+STAVE_API enum stave_status stave_get(struct stave *store, struct stave_bytes key,
+                                      struct stave_value *ret_value);
 
 /* Removes `key`. STAVE_OK, or STAVE_NOT_FOUND when there was nothing (nothing is written then). */
 STAVE_API enum stave_status stave_delete(struct stave *store, struct stave_bytes key);
@@ -232,9 +253,13 @@ struct stave_info {
     uint64_t disk_size; /* of the record */
 };
 
-STAVE_API enum stave_status stave_info(struct stave *store, struct stave_bytes key, struct stave_info *ret_info);
+STAVE_API enum stave_status stave_info(struct stave *store, struct stave_bytes key,
+                                       struct stave_info *ret_info);
 
-/* ---------------------------------------------------------------------------------------------- reading in detail */
+/*
+ * ---------------------------------------------------------------------------------------------- reading in
+ * detail
+ */
 
 enum stave_read_flags {
     STAVE_READ_NO_WAIT = 1, /* STAVE_WOULD_BLOCK instead of waiting for the disk */
@@ -246,13 +271,16 @@ struct stave_read {
     size_t size;     /* at most this much; 0: to the end */
 };
 
-/* As stave_get, with a part of the value or without waiting. A part is not checked against the value's checksum. */
-STAVE_API enum stave_status stave_get_with(struct stave *store, struct stave_bytes key, const struct stave_read *read,
-                                           struct stave_value *ret_value);
+/*
+ * As stave_get, with a part of the value or without waiting. A part is not checked against the value's
+ * checksum.
+ */
+STAVE_API enum stave_status stave_get_with(struct stave *store, struct stave_bytes key,
+                                           const struct stave_read *read, struct stave_value *ret_value);
 
 /*
- * A value read in place. Valid until released, whatever happens to the key meanwhile; an unreleased view keeps one
- * segment's file and mapping alive. With STAVE_READS_COPIED it holds a copy.
+ * A value read in place. Valid until released, whatever happens to the key meanwhile; an unreleased view
+ * keeps one segment's file and mapping alive. With STAVE_READS_COPIED it holds a copy.
  */
 struct stave_view {
     const void *data;
@@ -262,13 +290,13 @@ struct stave_view {
     void *owner; /* the library's */
 };
 
-STAVE_API enum stave_status stave_view(struct stave *store, struct stave_bytes key, const struct stave_read *read,
-                                       struct stave_view *ret_view);
+STAVE_API enum stave_status stave_view(struct stave *store, struct stave_bytes key,
+                                       const struct stave_read *read, struct stave_view *ret_view);
 STAVE_API void stave_view_release(struct stave *store, struct stave_view *view);
 
 /*
- * Reads `count` keys at one moment: no batch is seen in part (P5). `ret_statuses[i]` is the result for keys[i];
- * `ret_views[i]` is set where it is STAVE_OK, and released by the caller one by one.
+ * Reads `count` keys at one moment: no batch is seen in part (P5). `ret_statuses[i]` is the result for
+ * keys[i]; `ret_views[i]` is set where it is STAVE_OK, and released by the caller one by one.
  */
 STAVE_API enum stave_status stave_multi_get(struct stave *store, const struct stave_bytes *keys, size_t count,
                                             uint32_t read_flags, struct stave_view *ret_views,
@@ -277,15 +305,18 @@ STAVE_API enum stave_status stave_multi_get(struct stave *store, const struct st
 /* Asks processor and kernel to bring what the next read of these keys needs; never fails, never waits. */
 STAVE_API void stave_prefetch(struct stave *store, const struct stave_bytes *keys, size_t count);
 
-/* ---------------------------------------------------------------------------------------------- writing in detail */
+/*
+ * ---------------------------------------------------------------------------------------------- writing in
+ * detail
+ */
 
 enum stave_write_flags {
-    STAVE_IF_ABSENT = 1,     /* STAVE_EXISTS unless the key is absent (or expired) */
-    STAVE_IF_PRESENT = 2,    /* STAVE_NOT_FOUND unless it is there */
-    STAVE_IF_SEQUENCE = 4,   /* STAVE_CONFLICT unless its sequence is `if_sequence`; 0 stands for absent */
-    STAVE_KEEP_EXPIRY = 8,   /* the new value takes over the expiry of the old */
-    STAVE_DURABLE = 16,      /* returns when the write is durable, whatever the sync mode */
-    STAVE_NOT_DURABLE = 32,  /* returns at once, whatever the sync mode: see stave_durable_event */
+    STAVE_IF_ABSENT = 1,    /* STAVE_EXISTS unless the key is absent (or expired) */
+    STAVE_IF_PRESENT = 2,   /* STAVE_NOT_FOUND unless it is there */
+    STAVE_IF_SEQUENCE = 4,  /* STAVE_CONFLICT unless its sequence is `if_sequence`; 0 stands for absent */
+    STAVE_KEEP_EXPIRY = 8,  /* the new value takes over the expiry of the old */
+    STAVE_DURABLE = 16,     /* returns when the write is durable, whatever the sync mode */
+    STAVE_NOT_DURABLE = 32, /* returns at once, whatever the sync mode: see stave_durable_event */
 };
 
 struct stave_write {
@@ -295,17 +326,18 @@ struct stave_write {
 };
 
 /* `ret_sequence` (optional) is the version of the new value, or of the deletion. */
-STAVE_API enum stave_status stave_put_with(struct stave *store, struct stave_bytes key, struct stave_bytes value,
-                                           const struct stave_write *write, uint64_t *ret_sequence);
+STAVE_API enum stave_status stave_put_with(struct stave *store, struct stave_bytes key,
+                                           struct stave_bytes value, const struct stave_write *write,
+                                           uint64_t *ret_sequence);
 STAVE_API enum stave_status stave_delete_with(struct stave *store, struct stave_bytes key,
                                               const struct stave_write *write, uint64_t *ret_sequence);
 
 /* Sets the expiry alone (0: never); the value is written again. STAVE_NOT_FOUND if there is none. */
-STAVE_API enum stave_status stave_expire(struct stave *store, struct stave_bytes key, const struct stave_write *write,
-                                         uint64_t *ret_sequence);
+STAVE_API enum stave_status stave_expire(struct stave *store, struct stave_bytes key,
+                                         const struct stave_write *write, uint64_t *ret_sequence);
 
 enum stave_update_action {
-    STAVE_UPDATE_KEEP = 0,   /* leave it as it is */
+    STAVE_UPDATE_KEEP = 0, /* leave it as it is */
     STAVE_UPDATE_PUT = 1,
     STAVE_UPDATE_DELETE = 2,
     STAVE_UPDATE_CANCEL = 3, /* stave_update returns STAVE_CANCELLED */
@@ -324,11 +356,12 @@ struct stave_update {
 typedef enum stave_update_action (*stave_update_call)(void *context, struct stave_update *update);
 
 /*
- * Reads, changes and writes one key, atomically against everything. `call` runs outside of all locks and is called
- * again when another write came between. `write` (optional) gives flags for durability.
+ * Reads, changes and writes one key, atomically against everything. `call` runs outside of all locks and is
+ * called again when another write came between. `write` (optional) gives flags for durability.
  */
 STAVE_API enum stave_status stave_update(struct stave *store, struct stave_bytes key, stave_update_call call,
-                                         void *context, const struct stave_write *write, uint64_t *ret_sequence);
+                                         void *context, const struct stave_write *write,
+                                         uint64_t *ret_sequence);
 
 /* ---------------------------------------------------------------------------------------------- batches */
 
@@ -336,11 +369,13 @@ struct stave_batch;
 
 /* Gathers writes that are applied as a whole or not at all. Keys and values are copied. */
 STAVE_API enum stave_status stave_batch_begin(struct stave *store, struct stave_batch **ret_batch);
-STAVE_API enum stave_status stave_batch_put(struct stave_batch *batch, struct stave_bytes key, struct stave_bytes value,
-                                            uint64_t expires_at_ms);
-STAVE_API enum stave_status stave_batch_delete(struct stave_batch *batch, struct stave_bytes key); /* absent is fine */
+STAVE_API enum stave_status stave_batch_put(struct stave_batch *batch, struct stave_bytes key,
+                                            struct stave_bytes value, uint64_t expires_at_ms);
+STAVE_API enum stave_status stave_batch_delete(struct stave_batch *batch,
+                                               struct stave_bytes key); /* absent is fine */
 /* The batch applies only if the sequence of `key` is `sequence` (0: absent) then; else STAVE_CONFLICT. */
-STAVE_API enum stave_status stave_batch_require(struct stave_batch *batch, struct stave_bytes key, uint64_t sequence);
+STAVE_API enum stave_status stave_batch_require(struct stave_batch *batch, struct stave_bytes key,
+                                                uint64_t sequence);
 /* What follows is for this space. A batch begins in the space of the handle that it was made from. */
 STAVE_API enum stave_status stave_batch_select(struct stave_batch *batch, uint32_t space);
 STAVE_API enum stave_status stave_batch_drop(struct stave_batch *batch, uint32_t space);
@@ -354,13 +389,19 @@ STAVE_API void stave_batch_free(struct stave_batch *batch);
 
 /* ---------------------------------------------------------------------------------------------- spaces */
 
-/* The handle of space `number`: it belongs to the store and lives as long. NULL if the number is out of range. */
+/*
+ * The handle of space `number`: it belongs to the store and lives as long. NULL if the number is out of
+ * range.
+ */
 STAVE_API struct stave *stave_space(struct stave *store, uint32_t number);
 STAVE_API uint32_t stave_space_number(const struct stave *store);
 /* Keys in this space; one that has expired counts until it has been removed. */
 STAVE_API uint64_t stave_count(struct stave *store);
-/* Removes every key of this space in constant time; what they took on disk is given back in the background. */
-STAVE_API enum stave_status stave_drop(struct stave *store, const struct stave_write *write, uint64_t *ret_sequence);
+/*
+ * Removes every key of this space in constant time; what they took on disk is given back in the background.
+ */
+STAVE_API enum stave_status stave_drop(struct stave *store, const struct stave_write *write,
+                                       uint64_t *ret_sequence);
 /* Exchanges the contents of two spaces, in constant time. */
 STAVE_API enum stave_status stave_swap(struct stave *store, uint32_t space_a, uint32_t space_b,
                                        const struct stave_write *write, uint64_t *ret_sequence);
@@ -383,11 +424,13 @@ enum stave_cursor_flags {
 };
 
 /*
- * Walks the keys of this space, in no order, from `position` (0: the beginning), those that begin with `prefix`.
- * A key that is there throughout is returned at least once, whatever goes on meanwhile, and across a reopen.
+ * Walks the keys of this space, in no order, from `position` (0: the beginning), those that begin with
+ * `prefix`. A key that is there throughout is returned at least once, whatever goes on meanwhile, and across
+ * a reopen.
  */
-STAVE_API enum stave_status stave_cursor_open(struct stave *store, uint64_t position, struct stave_bytes prefix,
-                                              uint32_t flags, struct stave_cursor **ret_cursor);
+STAVE_API enum stave_status stave_cursor_open(struct stave *store, uint64_t position,
+                                              struct stave_bytes prefix, uint32_t flags,
+                                              struct stave_cursor **ret_cursor);
 /* STAVE_OK, STAVE_END, or a failure (a damaged record: calling again goes on behind it). */
 STAVE_API enum stave_status stave_cursor_next(struct stave_cursor *cursor, struct stave_entry *ret_entry);
 /* Where another cursor can go on; it may return a few keys once more. 0 at the end. */
@@ -397,7 +440,9 @@ STAVE_API void stave_cursor_close(struct stave_cursor *cursor);
 /* Copies a random key of this space as a value; STAVE_NOT_FOUND if it is empty. */
 STAVE_API enum stave_status stave_random_key(struct stave *store, struct stave_value *ret_key);
 
-/* ---------------------------------------------------------------------------------------------- durability */
+/*
+ * ---------------------------------------------------------------------------------------------- durability
+ */
 
 /* Makes all that was written before durable. */
 STAVE_API enum stave_status stave_sync(struct stave *store);
@@ -406,24 +451,36 @@ STAVE_API uint64_t stave_sequence(struct stave *store);
 STAVE_API uint64_t stave_durable_sequence(struct stave *store);
 /* Asks for a sync in the background up to `sequence`, and returns at once. */
 STAVE_API enum stave_status stave_sync_start(struct stave *store, uint64_t sequence);
-/* An eventfd, the store's own, that becomes readable when the durable sequence grows or a sync failed; poll it, read
+/* An eventfd, the store's own, that becomes readable when the durable sequence grows or a sync failed;
+   poll it, read
    8 bytes, then ask stave_durable_sequence. -1 if none can be had. */
 STAVE_API int stave_durable_event(struct stave *store);
 /* Changes the sync mode while open; interval 0 keeps the interval. */
 STAVE_API enum stave_status stave_set_sync(struct stave *store, enum stave_sync sync, uint32_t interval_ms);
-/* Changes segment_size, segment_age_ms, ratios, budget, retention and checkpoint_size while open; other fields of
+/* Changes segment_size, segment_age_ms, ratios, budget, retention and checkpoint_size while open; other
+   fields of
    `options` are not looked at. */
 STAVE_API enum stave_status stave_set_options(struct stave *store, const struct stave_options *options);
 
-/* ---------------------------------------------------------------------------------------------- snapshot, feed */
+/*
+ * ---------------------------------------------------------------------------------------------- snapshot,
+ * feed
+ */
 
 /*
- * Makes `path`, which must not exist, a store with the contents of this moment, by hard links: on the same file
- * system, in time that does not depend on the size. It gets an identity of its own when first opened for writing.
+ * Makes `path`, which must not exist, a store with the contents of this moment, by hard links: on the same
+ * file system, in time that does not depend on the size. It gets an identity of its own when first opened for
+ * writing.
  */
-STAVE_API enum stave_status stave_snapshot(struct stave *store, const char *path, struct stave_error *ret_error);
+STAVE_API enum stave_status stave_snapshot(struct stave *store, const char *path,
+                                           struct stave_error *ret_error);
 
-enum stave_change_kind { STAVE_CHANGE_PUT = 1, STAVE_CHANGE_DELETE = 2, STAVE_CHANGE_DROP = 3, STAVE_CHANGE_SWAP = 4 };
+enum stave_change_kind {
+    STAVE_CHANGE_PUT = 1,
+    STAVE_CHANGE_DELETE = 2,
+    STAVE_CHANGE_DROP = 3,
+    STAVE_CHANGE_SWAP = 4
+};
 
 struct stave_change {
     enum stave_change_kind kind;
@@ -480,7 +537,7 @@ struct stave_segment_stats {
 };
 
 struct stave_stats {
-    size_t size; /* set by the caller to sizeof(struct stave_stats) */
+    size_t size;        /* set by the caller to sizeof(struct stave_stats) */
     uint64_t key_count; /* all spaces */
     uint64_t disk_size; /* of all files, preallocated room included */
     uint64_t log_size;  /* of all records */
@@ -505,18 +562,18 @@ STAVE_API enum stave_status stave_segments(struct stave *store, struct stave_seg
 
 enum stave_damage_kind {
     STAVE_DAMAGE_MANIFEST = 1,
-    STAVE_DAMAGE_FILE = 2,     /* missing, too short, or of another store */
-    STAVE_DAMAGE_HEADER = 3,   /* of a record: what follows may be unreadable */
-    STAVE_DAMAGE_PAYLOAD = 4,  /* a key or value */
+    STAVE_DAMAGE_FILE = 2,       /* missing, too short, or of another store */
+    STAVE_DAMAGE_HEADER = 3,     /* of a record: what follows may be unreadable */
+    STAVE_DAMAGE_PAYLOAD = 4,    /* a key or value */
     STAVE_DAMAGE_CHECKPOINT = 5, /* harmless: it is rebuilt */
-    STAVE_DAMAGE_TORN = 6,     /* harmless: an unfinished write at the end of the log */
+    STAVE_DAMAGE_TORN = 6,       /* harmless: an unfinished write at the end of the log */
 };
 
 struct stave_damage {
     enum stave_damage_kind kind;
     const char *file; /* name within the directory */
     uint64_t offset;
-    uint64_t size; /* bytes that cannot be read; 0 if unknown */
+    uint64_t size;          /* bytes that cannot be read; 0 if unknown */
     struct stave_bytes key; /* where it is known */
     const char *message;
 };
@@ -528,8 +585,9 @@ typedef bool (*stave_damage_call)(void *context, const struct stave_damage *dama
  * Reads every byte of a store that nobody has open for writing, changes nothing, and reports each damage.
  * Result STAVE_OK, STAVE_CORRUPT if there was damage that is not harmless, or a failure to read.
  */
-STAVE_API enum stave_status stave_check(const char *path, stave_damage_call damage, stave_progress_call progress,
-                                        void *context, struct stave_error *ret_error);
+STAVE_API enum stave_status stave_check(const char *path, stave_damage_call damage,
+                                        stave_progress_call progress, void *context,
+                                        struct stave_error *ret_error);
 
 struct stave_salvage_result {
     uint64_t record_count; /* live keys copied */
@@ -537,10 +595,13 @@ struct stave_salvage_result {
     uint64_t lost_size; /* bytes that could not be read */
 };
 
-/* Copies what can be read into a new store at `new_path`, which must not exist. The old one is left as it is. */
+/*
+ * Copies what can be read into a new store at `new_path`, which must not exist. The old one is left as it is.
+ */
 STAVE_API enum stave_status stave_salvage(const char *path, const char *new_path, stave_damage_call damage,
                                           stave_progress_call progress, void *context,
-                                          struct stave_salvage_result *ret_result, struct stave_error *ret_error);
+                                          struct stave_salvage_result *ret_result,
+                                          struct stave_error *ret_error);
 
 #ifdef __cplusplus
 }

@@ -2,9 +2,9 @@
 /*
  * Batches: applied as a whole or not at all (P5).
  *
- *   B1  Everything that can fail is done before the first record is appended: look-ups, conditions, room, memory. In
- *       a tail that is written by pwrite an append can still fail; then the store fails (T7), and recovery drops
- *       the batch, whose BATCH record promises more than there is.
+ *   B1  Everything that can fail is done before the first record is appended: look-ups, conditions, room,
+ *       memory. In a tail that is written by pwrite an append can still fail; then the store fails (T7), and
+ *       recovery drops the batch, whose BATCH record promises more than there is.
  *   B2  batch_version is odd while records of a batch become visible one by one; multi_get repeats around it.
  */
 #include <assert.h>
@@ -27,7 +27,7 @@ struct entry {
     size_t key_size;
     size_t value_size; /* the value follows the key */
     uint64_t expires_at_ms;
-    uint64_t sequence; /* REQUIRE */
+    uint64_t sequence;   /* REQUIRE */
     uint32_t generation; /* DROP: the new one */
     struct change change;
 };
@@ -86,7 +86,8 @@ size_t stave_batch_count(const struct stave_batch *batch)
 
 static enum stave_status no_memory(struct stave_batch *batch)
 {
-    return store_error(batch->handle->store, STAVE_NO_MEMORY, "no memory for a batch of %zu writes", batch->count);
+    return store_error(batch->handle->store, STAVE_NO_MEMORY, "no memory for a batch of %zu writes",
+                       batch->count);
 }
 
 static enum stave_status make_entry_room(struct stave_batch *batch, size_t bytes)
@@ -108,8 +109,8 @@ static enum stave_status make_entry_room(struct stave_batch *batch, size_t bytes
     return STAVE_OK;
 }
 
-static enum stave_status add_entry(struct stave_batch *batch, const struct entry *entry, struct stave_bytes key,
-                                   struct stave_bytes value)
+static enum stave_status add_entry(struct stave_batch *batch, const struct entry *entry,
+                                   struct stave_bytes key, struct stave_bytes value)
 {
     const uint64_t counted = RECORD_HEADER_SIZE_MAX + RECORD_ALIGNMENT + (uint64_t)key.size +
                              (value.size > STAVE_LARGE_SIZE ? RECORD_LINK_SIZE : value.size);
@@ -175,7 +176,8 @@ enum stave_status stave_batch_drop(struct stave_batch *batch, uint32_t space)
 
 enum stave_status stave_batch_swap(struct stave_batch *batch, uint32_t space_a, uint32_t space_b)
 {
-    if (batch == NULL || space_a >= STAVE_SPACE_COUNT_MAX || space_b >= STAVE_SPACE_COUNT_MAX) return STAVE_INVALID;
+    if (batch == NULL || space_a >= STAVE_SPACE_COUNT_MAX || space_b >= STAVE_SPACE_COUNT_MAX)
+        return STAVE_INVALID;
     const struct entry entry = {.kind = ENTRY_SWAP, .space = space_a, .other_space = space_b};
     return add_entry(batch, &entry, stave_bytes(NULL, 0), stave_bytes(NULL, 0));
 }
@@ -183,8 +185,8 @@ enum stave_status stave_batch_swap(struct stave_batch *batch, uint32_t space_a, 
 /* ------------------------------------------------------------------ looking up, without a lock */
 
 /*
- * The generations that the spaces have as the batch goes along: what the store has now, changed by the batch's own
- * drops and swaps. All of it is checked again under the write lock.
+ * The generations that the spaces have as the batch goes along: what the store has now, changed by the
+ * batch's own drops and swaps. All of it is checked again under the write lock.
  */
 struct plan {
     uint32_t generation[STAVE_SPACE_COUNT_MAX];
@@ -376,7 +378,8 @@ static enum stave_status apply_entry(struct stave_batch *batch, struct entry *en
     struct store *store = batch->handle->store;
     struct change *change = &entry->change;
     if (entry->kind == ENTRY_REQUIRE) return STAVE_OK;
-    if (entry->kind == ENTRY_DROP || entry->kind == ENTRY_SWAP) return apply_spaces(store, entry, flags, ret_sequence);
+    if (entry->kind == ENTRY_DROP || entry->kind == ENTRY_SWAP)
+        return apply_spaces(store, entry, flags, ret_sequence);
     if (entry->kind == ENTRY_DELETE && !change->found) return STAVE_OK;
     if (change->earlier != 0 && change->found) {
         const struct change *earlier = &batch->entries[change->earlier - 1].change;
@@ -386,7 +389,8 @@ static enum stave_status apply_entry(struct stave_batch *batch, struct entry *en
     return change_apply(store, change, flags, ret_sequence, &change->location);
 }
 
-static enum stave_status apply_all(struct stave_batch *batch, uint32_t count, uint64_t size, uint64_t *ret_sequence)
+static enum stave_status apply_all(struct stave_batch *batch, uint32_t count, uint64_t size,
+                                   uint64_t *ret_sequence)
 {
     struct store *store = batch->handle->store;
     const uint8_t flags = count > 1 ? RECORD_IN_BATCH : 0;
@@ -400,7 +404,8 @@ static enum stave_status apply_all(struct stave_batch *batch, uint32_t count, ui
     return status;
 }
 
-static enum stave_status commit_locked(struct stave_batch *batch, const struct plan *plan, uint64_t *ret_sequence)
+static enum stave_status commit_locked(struct stave_batch *batch, const struct plan *plan,
+                                       uint64_t *ret_sequence)
 {
     struct store *store = batch->handle->store;
     const struct record header = {.value_size = RECORD_BATCH_SIZE};
@@ -450,8 +455,8 @@ enum stave_status stave_batch_commit(struct stave_batch *batch, const struct sta
 
 /* ------------------------------------------------------------------ spaces, as batches of one */
 
-static enum stave_status commit_spaces(struct stave *handle, const struct entry *entry, const struct stave_write *write,
-                                       uint64_t *ret_sequence)
+static enum stave_status commit_spaces(struct stave *handle, const struct entry *entry,
+                                       const struct stave_write *write, uint64_t *ret_sequence)
 {
     struct stave_batch *batch = NULL;
     enum stave_status status = stave_batch_begin(handle, &batch);
@@ -470,8 +475,8 @@ enum stave_status stave_drop(struct stave *handle, const struct stave_write *wri
     return commit_spaces(handle, &entry, write, ret_sequence);
 }
 
-enum stave_status stave_swap(struct stave *handle, uint32_t space_a, uint32_t space_b, const struct stave_write *write,
-                             uint64_t *ret_sequence)
+enum stave_status stave_swap(struct stave *handle, uint32_t space_a, uint32_t space_b,
+                             const struct stave_write *write, uint64_t *ret_sequence)
 {
     const enum stave_status status = guard_writable(handle);
     if (status != STAVE_OK) return status;

@@ -19,9 +19,9 @@ enum {
 #define CHECKPOINT_LOG_SIZE_MIN (UINT64_C(64) << 20)
 
 struct checkpoint_source {
-    struct file              file;
+    struct file file;
     struct checkpoint_footer footer;
-    uint8_t                 *directory;
+    uint8_t *directory;
 };
 
 /* ------------------------------------------------------------------ opening the file */
@@ -47,7 +47,8 @@ void checkpoint_image_free(struct checkpoint_image *image)
     *image = CHECKPOINT_IMAGE_NONE;
 }
 
-static enum stave_status not_usable(const struct checkpoint_source *source, struct error *error, const char *why)
+static enum stave_status not_usable(const struct checkpoint_source *source, struct error *error,
+                                    const char *why)
 {
     return file_error(&source->file, error, STAVE_CORRUPT, 0, "%s; the index is rebuilt from the log", why);
 }
@@ -61,7 +62,8 @@ static enum stave_status read_footer(struct checkpoint_source *source, uint64_t 
     if (status != STAVE_OK) return status;
     if (size < sizeof(prelude) + sizeof(footer)) return not_usable(source, error, "is too short");
     status = file_read_at(&source->file, prelude, sizeof(prelude), 0, error);
-    if (status == STAVE_OK) status = file_read_at(&source->file, footer, sizeof(footer), size - sizeof(footer), error);
+    if (status == STAVE_OK)
+        status = file_read_at(&source->file, footer, sizeof(footer), size - sizeof(footer), error);
     if (status != STAVE_OK) return status;
     status = checkpoint_decode_prelude(prelude);
     if (status == STAVE_OK) status = checkpoint_decode_footer(footer, size, &source->footer);
@@ -89,7 +91,8 @@ static enum stave_status read_contents(struct checkpoint_image *image, struct er
     const size_t size = source->footer.contents_size;
     uint8_t *bytes = memory_alloc(size);
     enum stave_status status = STAVE_NO_MEMORY;
-    if (bytes != NULL) status = file_read_at(&source->file, bytes, size, source->footer.contents_offset, error);
+    if (bytes != NULL)
+        status = file_read_at(&source->file, bytes, size, source->footer.contents_offset, error);
     if (bytes == NULL) error_set(error, status, 0, "no memory for a checkpoint");
     if (status != STAVE_OK) goto done;
     if (checkpoint_decode_contents(bytes, &source->footer, &image->contents) != STAVE_OK) {
@@ -105,14 +108,15 @@ done:
     return status;
 }
 
-enum stave_status checkpoint_image_open(struct store *store, uint64_t store_id, struct checkpoint_image *ret_image,
-                                        struct error *error)
+enum stave_status checkpoint_image_open(struct store *store, uint64_t store_id,
+                                        struct checkpoint_image *ret_image, struct error *error)
 {
     struct checkpoint_image image = CHECKPOINT_IMAGE_NONE;
     image.source = memory_alloc_zero(1, sizeof(*image.source));
     if (image.source == NULL) return error_set(error, STAVE_NO_MEMORY, 0, "no memory for a checkpoint");
     image.source->file = FILE_NONE;
-    enum stave_status status = file_open(&store->dir, CHECKPOINT_FILE_NAME, false, &image.source->file, error);
+    enum stave_status status =
+        file_open(&store->dir, CHECKPOINT_FILE_NAME, false, &image.source->file, error);
     if (status == STAVE_OK) status = read_footer(image.source, store_id, error);
     if (status == STAVE_OK) status = read_directory(image.source, error);
     if (status == STAVE_OK) status = read_contents(&image, error);
@@ -147,7 +151,8 @@ static enum stave_status import_from_file(struct store *store, uint32_t block)
     const struct checkpoint_source *source = store->checkpoint_source;
     struct checkpoint_block place;
     if (source == NULL || block >= source->footer.block_count) return STAVE_CORRUPT;
-    if (checkpoint_decode_block(source->directory, block, &source->footer, &place) != STAVE_OK) return STAVE_CORRUPT;
+    if (checkpoint_decode_block(source->directory, block, &source->footer, &place) != STAVE_OK)
+        return STAVE_CORRUPT;
     uint8_t *bytes = memory_alloc(place.size);
     if (bytes == NULL) return STAVE_NO_MEMORY;
     enum stave_status status = file_read_at(&source->file, bytes, place.size, place.offset, NULL);
@@ -162,12 +167,12 @@ static enum stave_status import_from_file(struct store *store, uint32_t block)
 /* ------------------------------------------------------------------ repair of damaged blocks; load_lock */
 
 struct repair {
-    struct store             *store;
-    uint8_t                  *is_filling; /* a byte a block of the image */
-    uint32_t                  block_count;
+    struct store *store;
+    uint8_t *is_filling; /* a byte a block of the image */
+    uint32_t block_count;
     struct replay_generations generations;
-    struct replay             replay;
-    const struct segment     *segment;
+    struct replay replay;
+    const struct segment *segment;
 };
 
 static enum stave_status repair_record(void *context, struct scan *scan, const struct scan_record *record,
@@ -186,10 +191,13 @@ static enum stave_status repair_record(void *context, struct scan *scan, const s
 static void read_generations(const struct store *store, struct replay_spaces *ret_spaces)
 {
     *ret_spaces = (struct replay_spaces){.next_generation = 0};
-    for (uint32_t i = 0; i < STAVE_SPACE_COUNT_MAX; i++) ret_spaces->generation[i] = atomic_load(&store->generation_of[i]);
+    for (uint32_t i = 0; i < STAVE_SPACE_COUNT_MAX; i++)
+        ret_spaces->generation[i] = atomic_load(&store->generation_of[i]);
 }
 
-/* Which generations are in use at one moment: read until two readings agree, since no lock may be taken (K4). */
+/*
+ * Which generations are in use at one moment: read until two readings agree, since no lock may be taken (K4).
+ */
 static void take_generations(const struct store *store, struct replay_generations *ret_generations)
 {
     struct replay_spaces spaces;
@@ -201,7 +209,9 @@ static void take_generations(const struct store *store, struct replay_generation
     replay_generations_take(&spaces, ret_generations);
 }
 
-/* The damaged blocks see nobody but this; a segment found in the slot table stays while the epoch lasts (T3). */
+/*
+ * The damaged blocks see nobody but this; a segment found in the slot table stays while the epoch lasts (T3).
+ */
 static enum stave_status repair_scan(struct repair *repair, struct error *error)
 {
     struct store *store = repair->store;
@@ -253,7 +263,8 @@ static enum stave_status repair_blocks(struct store *store)
     struct error error = ERROR_NONE;
     struct repair repair = {
         .store = store,
-        .block_count = (uint32_t)((store->keydir.image_bucket_count + KEYDIR_BLOCK_BUCKETS - 1) / KEYDIR_BLOCK_BUCKETS),
+        .block_count =
+            (uint32_t)((store->keydir.image_bucket_count + KEYDIR_BLOCK_BUCKETS - 1) / KEYDIR_BLOCK_BUCKETS),
     };
     repair.is_filling = memory_alloc_zero(repair.block_count, 1);
     if (repair.is_filling == NULL) return STAVE_NO_MEMORY;
@@ -266,7 +277,8 @@ static enum stave_status repair_blocks(struct store *store)
     memory_free(repair.is_filling);
     if (status == STAVE_OK)
         (void)store_error(store, STAVE_CORRUPT,
-                          "%s/" CHECKPOINT_FILE_NAME ": damaged blocks of the index were rebuilt from the log",
+                          "%s/" CHECKPOINT_FILE_NAME
+                          ": damaged blocks of the index were rebuilt from the log",
                           store->dir.path);
     else if (error.status != STAVE_OK)
         (void)store_note_error(store, &error);
@@ -313,7 +325,8 @@ enum stave_status checkpoint_start_empty(struct store *store, struct error *erro
     return index_error(store, keydir_init(&store->keydir, index_memory), error);
 }
 
-enum stave_status checkpoint_image_use(struct store *store, struct checkpoint_image *image, struct error *error)
+enum stave_status checkpoint_image_use(struct store *store, struct checkpoint_image *image,
+                                       struct error *error)
 {
     const struct keydir_loader loader = {.context = store, .load = load_block};
     const struct checkpoint_contents *contents = &image->contents;
@@ -331,19 +344,19 @@ enum stave_status checkpoint_image_use(struct store *store, struct checkpoint_im
 /* ------------------------------------------------------------------ writing: blocks */
 
 struct checkpointing {
-    struct store               *store;
-    struct file                 file;
-    uint64_t                    written; /* bytes in the file */
-    uint8_t                    *buffer;
-    size_t                      buffered;
-    uint8_t                    *block; /* one block being exported */
-    size_t                      block_capacity;
-    uint8_t                    *directory;
-    uint32_t                    block_count;
-    uint64_t                    log_size; /* log_since_checkpoint when it began */
-    struct checkpoint_contents  contents;
-    struct checkpoint_segment  *segments;
-    bool                        in_background;
+    struct store *store;
+    struct file file;
+    uint64_t written; /* bytes in the file */
+    uint8_t *buffer;
+    size_t buffered;
+    uint8_t *block; /* one block being exported */
+    size_t block_capacity;
+    uint8_t *directory;
+    uint32_t block_count;
+    uint64_t log_size; /* log_since_checkpoint when it began */
+    struct checkpoint_contents contents;
+    struct checkpoint_segment *segments;
+    bool in_background;
 };
 
 static enum stave_status flush(struct checkpointing *writing, struct error *error)
@@ -395,7 +408,8 @@ static enum stave_status export_block(struct checkpointing *writing, uint32_t bl
         uint64_t dropped = 0;
         mutex_lock(&store->write_lock);
         keydir_sweep_block(&store->keydir, block, leads_nowhere, store, &dropped);
-        const size_t size = keydir_export_block(&store->keydir, block, writing->block, writing->block_capacity);
+        const size_t size =
+            keydir_export_block(&store->keydir, block, writing->block, writing->block_capacity);
         if (size <= writing->block_capacity) store->checkpoint_position = block + 1;
         mutex_unlock(&store->write_lock);
         *ret_size = size;
@@ -414,7 +428,8 @@ static enum stave_status write_block(struct checkpointing *writing, uint32_t blo
     if (status != STAVE_OK)
         return error_set(error, status, 0, "%s: the index cannot be written", writing->store->dir.path);
     if (size > CHECKPOINT_BLOCK_SIZE_MAX)
-        return error_set(error, STAVE_LIMIT, 0, "%s: a block of the index is too large", writing->store->dir.path);
+        return error_set(error, STAVE_LIMIT, 0, "%s: a block of the index is too large",
+                         writing->store->dir.path);
     const struct checkpoint_block place = {
         .offset = put_offset(writing),
         .size = (uint32_t)size,
@@ -519,7 +534,8 @@ static enum stave_status write_ends(struct checkpointing *writing, struct error 
         .store_id = store_id,
         .block_count = writing->block_count,
         .directory_offset = put_offset(writing),
-        .directory_checksum = checkpoint_directory_checksum(store_id, writing->directory, writing->block_count),
+        .directory_checksum =
+            checkpoint_directory_checksum(store_id, writing->directory, writing->block_count),
         .contents_size = (uint32_t)contents_size,
     };
     enum stave_status status = put_bytes(writing, writing->directory, directory_size, error);
@@ -537,7 +553,8 @@ static enum stave_status install(struct checkpointing *writing, struct error *er
 {
     struct store *store = writing->store;
     enum stave_status status = sync_to(store, writing->contents.sequence_last);
-    if (status != STAVE_OK) return error_set(error, status, 0, "%s: the log cannot be synced", store->dir.path);
+    if (status != STAVE_OK)
+        return error_set(error, status, 0, "%s: the log cannot be synced", store->dir.path);
     status = manifest_install(store, error);
     if (status == STAVE_OK) status = write_ends(writing, error);
     if (status == STAVE_OK) status = file_sync(&writing->file, error);
@@ -580,7 +597,8 @@ static void account_end(struct checkpointing *writing, enum stave_status status)
 {
     struct store *store = writing->store;
     mutex_lock(&store->write_lock);
-    if (status != STAVE_CANCELLED) store->log_since_checkpoint -= writing->log_size; /* a failed one is not tried at once */
+    if (status != STAVE_CANCELLED)
+        store->log_since_checkpoint -= writing->log_size; /* a failed one is not tried at once */
     if (status == STAVE_OK) store->checkpoint_installed = store->checkpoint_number;
     mutex_unlock(&store->write_lock);
     if (status != STAVE_OK) return;
@@ -622,12 +640,16 @@ static bool is_due(struct store *store)
     mutex_unlock(&store->write_lock);
     if (limit == 0) {
         keydir_stat(&store->keydir, &stats);
-        limit = 2 * stats.memory_size > CHECKPOINT_LOG_SIZE_MIN ? 2 * stats.memory_size : CHECKPOINT_LOG_SIZE_MIN;
+        limit =
+            2 * stats.memory_size > CHECKPOINT_LOG_SIZE_MIN ? 2 * stats.memory_size : CHECKPOINT_LOG_SIZE_MIN;
     }
     return log_size > limit && atomic_load(&store->failed) == STAVE_OK;
 }
 
-/* Loads some of the blocks that nobody has asked for yet; when all are there the file is closed. True: there are more. */
+/*
+ * Loads some of the blocks that nobody has asked for yet; when all are there the file is closed. True: there
+ * are more.
+ */
 static bool load_some(struct store *store)
 {
     uint32_t loaded = 0;

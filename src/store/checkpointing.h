@@ -2,13 +2,13 @@
 /*
  * Checkpoints of the index: written beside writers, and loaded block by block.
  *
- *   K1  A checkpoint is installed only when the log is durable up to the last sequence that it can have seen, and the
- *       manifest lists every segment that it knows.                                                      (P3)
+ *   K1  A checkpoint is installed only when the log is durable up to the last sequence that it can have seen,
+ *       and the manifest lists every segment that it knows. (P3)
  *   K2  It is a cache: whatever is wrong with it costs time and nothing else.                            (P6)
- *   K3  A slot that was freed is given out again only after a checkpoint that began later has been installed, in
- *       which no entry led to it any more.                                                               (P4)
- *   K4  load_lock is taken after write_lock: a block may be loaded by a thread that holds it. Nothing is waited for
- *       and no other lock is taken while it is held, but that of last_error.
+ *   K3  A slot that was freed is given out again only after a checkpoint that began later has been installed,
+ *       in which no entry led to it any more. (P4)
+ *   K4  load_lock is taken after write_lock: a block may be loaded by a thread that holds it. Nothing is
+ *       waited for and no other lock is taken while it is held, but that of last_error.
  */
 #ifndef STAVE_STORE_CHECKPOINTING_H
 #define STAVE_STORE_CHECKPOINTING_H
@@ -20,21 +20,21 @@
 #include "index/checkpoint.h"
 #include "store/store.h"
 
-#define CHECKPOINT_FILE_NAME      "CHECKPOINT"
+#define CHECKPOINT_FILE_NAME "CHECKPOINT"
 #define CHECKPOINT_TEMP_FILE_NAME "CHECKPOINT.tmp"
 
 /* What the file says, its blocks apart. */
 struct checkpoint_image {
     struct checkpoint_contents contents;
     struct checkpoint_segment *segments;
-    struct checkpoint_source  *source;
+    struct checkpoint_source *source;
 };
 
 #define CHECKPOINT_IMAGE_NONE ((struct checkpoint_image){.segments = NULL})
 
 /* Result STAVE_OK; STAVE_NOT_FOUND; STAVE_CORRUPT and others, all of them harmless (K2): *error says why. */
-enum stave_status checkpoint_image_open(struct store *store, uint64_t store_id, struct checkpoint_image *ret_image,
-                                        struct error *error);
+enum stave_status checkpoint_image_open(struct store *store, uint64_t store_id,
+                                        struct checkpoint_image *ret_image, struct error *error);
 /* Accepts an empty image. */
 void checkpoint_image_free(struct checkpoint_image *image);
 
@@ -43,7 +43,8 @@ const struct checkpoint_segment *checkpoint_image_find(const struct checkpoint_i
                                                        uint64_t identity);
 
 /* The store's index becomes what the image holds, loaded when used. The source passes to the store. */
-enum stave_status checkpoint_image_use(struct store *store, struct checkpoint_image *image, struct error *error);
+enum stave_status checkpoint_image_use(struct store *store, struct checkpoint_image *image,
+                                       struct error *error);
 
 /* An empty index. */
 enum stave_status checkpoint_start_empty(struct store *store, struct error *error);

@@ -96,7 +96,8 @@ enum stave_status stave_set_sync(struct stave *handle, enum stave_sync sync, uin
 {
     const enum stave_status status = guard_writable(handle);
     if (status != STAVE_OK) return status;
-    if (sync != STAVE_SYNC_INTERVAL && sync != STAVE_SYNC_ALWAYS && sync != STAVE_SYNC_NONE) return STAVE_INVALID;
+    if (sync != STAVE_SYNC_INTERVAL && sync != STAVE_SYNC_ALWAYS && sync != STAVE_SYNC_NONE)
+        return STAVE_INVALID;
     struct store *store = handle->store;
     mutex_lock(&store->write_lock);
     store->options.sync = sync;
@@ -195,7 +196,8 @@ enum stave_status stave_stats(struct stave *handle, struct stave_stats *ret_stat
     return STAVE_OK;
 }
 
-enum stave_status stave_segments(struct stave *handle, struct stave_segment_stats **ret_segments, size_t *ret_count)
+enum stave_status stave_segments(struct stave *handle, struct stave_segment_stats **ret_segments,
+                                 size_t *ret_count)
 {
     const enum stave_status status = guard_store(handle);
     if (status != STAVE_OK) return status;
@@ -206,12 +208,18 @@ enum stave_status stave_segments(struct stave *handle, struct stave_segment_stat
     struct stave_segment_stats *list = memory_alloc_zero(count + 1, sizeof(*list));
     for (size_t i = 0; i < count && list != NULL; i++) {
         const struct segment *segment = store->segments[i];
-        list[i] = (struct stave_segment_stats){segment->id,        segment->kind,       segment->sealed,
-                                               segment->damaged,   atomic_load(&segment->end),
-                                               segment->live_size, segment->live_count, segment->created_ms};
+        list[i] = (struct stave_segment_stats){segment->id,
+                                               segment->kind,
+                                               segment->sealed,
+                                               segment->damaged,
+                                               atomic_load(&segment->end),
+                                               segment->live_size,
+                                               segment->live_count,
+                                               segment->created_ms};
     }
     mutex_unlock(&store->write_lock);
-    if (list == NULL) return store_error(store, STAVE_NO_MEMORY, "no memory for a list of %zu segments", count);
+    if (list == NULL)
+        return store_error(store, STAVE_NO_MEMORY, "no memory for a list of %zu segments", count);
     *ret_segments = list;
     *ret_count = count;
     return STAVE_OK;

@@ -2,8 +2,8 @@
 /*
  * Cursors: buckets of the index in bit-reversed order (keydir_walk.c), the keys of one bucket at a time.
  *
- *   U1  The keys of a bucket are copied in the epoch in which its entries were read; one whose record has been moved
- *       away in between makes the bucket be read again, so that none is passed over.
+ *   U1  The keys of a bucket are copied in the epoch in which its entries were read; one whose record has
+ *       been moved away in between makes the bucket be read again, so that none is passed over.
  *   U2  Values are looked up when their key's turn comes: they are as new as the call that returns them.
  */
 #include "base/buffer.h"
@@ -21,15 +21,15 @@ struct stave_cursor {
     bool at_end;            /* position is beyond the last bucket */
     uint8_t *prefix;
     size_t prefix_size;
-    struct buffer keys;     /* u32 size, then the key; of the bucket held */
-    size_t next_key;        /* offset in keys */
-    bool damaged;           /* a record of the bucket could not be read: to be reported once */
+    struct buffer keys; /* u32 size, then the key; of the bucket held */
+    size_t next_key;    /* offset in keys */
+    bool damaged;       /* a record of the bucket could not be read: to be reported once */
     enum stave_status damage;
     struct stave_view view; /* of the value returned last */
 };
 
-enum stave_status stave_cursor_open(struct stave *handle, uint64_t position, struct stave_bytes prefix, uint32_t flags,
-                                    struct stave_cursor **ret_cursor)
+enum stave_status stave_cursor_open(struct stave *handle, uint64_t position, struct stave_bytes prefix,
+                                    uint32_t flags, struct stave_cursor **ret_cursor)
 {
     enum stave_status status = guard_key(handle, prefix);
     if (status != STAVE_OK) return status;
@@ -152,7 +152,8 @@ static enum stave_status next_bucket(struct stave_cursor *cursor)
 
 /* ------------------------------------------------------------------ one key */
 
-static enum stave_status return_key(struct stave_cursor *cursor, struct stave_bytes key, struct stave_entry *ret_entry)
+static enum stave_status return_key(struct stave_cursor *cursor, struct stave_bytes key,
+                                    struct stave_entry *ret_entry)
 {
     if (cursor->flags & STAVE_CURSOR_KEYS) {
         struct stave_info info;
@@ -163,8 +164,11 @@ static enum stave_status return_key(struct stave_cursor *cursor, struct stave_by
     }
     const enum stave_status status = stave_view(cursor->handle, key, NULL, &cursor->view);
     if (status != STAVE_OK) return status;
-    *ret_entry = (struct stave_entry){key, {cursor->view.data, cursor->view.size}, cursor->view.size,
-                                      cursor->view.sequence, cursor->view.expires_at_ms};
+    *ret_entry = (struct stave_entry){key,
+                                      {cursor->view.data, cursor->view.size},
+                                      cursor->view.size,
+                                      cursor->view.sequence,
+                                      cursor->view.expires_at_ms};
     return STAVE_OK;
 }
 
@@ -239,7 +243,8 @@ enum stave_status stave_random_key(struct stave *handle, struct stave_value *ret
         if (cursor->at_end) cursor->position = 0;
         status = next_bucket(cursor);
         const size_t count = status == STAVE_OK ? count_keys(&cursor->keys) : 0;
-        if (status == STAVE_OK) status = count > 0 ? copy_key(cursor, random[1] % count, ret_key) : STAVE_NOT_FOUND;
+        if (status == STAVE_OK)
+            status = count > 0 ? copy_key(cursor, random[1] % count, ret_key) : STAVE_NOT_FOUND;
     }
     stave_cursor_close(cursor);
     return status;

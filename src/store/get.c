@@ -34,8 +34,8 @@ static enum stave_status find_live(struct stave *handle, struct stave_bytes key,
 }
 
 /* The part of the value that was asked for; the whole is verified, a part is not. */
-static enum stave_status select_part(struct store *store, struct reading *reading, const struct stave_read *read,
-                                     struct stave_bytes *ret_part)
+static enum stave_status select_part(struct store *store, struct reading *reading,
+                                     const struct stave_read *read, struct stave_bytes *ret_part)
 {
     const size_t size = reading->record.value_size;
     const uint64_t from = read == NULL || read->offset == 0 ? 0 : read->offset < size ? read->offset : size;
@@ -114,8 +114,8 @@ enum stave_status stave_exists(struct stave *handle, struct stave_bytes key)
 /* ------------------------------------------------------------------ views */
 
 /* A view of a mapped record keeps a reference on its segment; of a copied one, the copy (lowest bit set). */
-static enum stave_status make_view(struct stave *handle, struct stave_bytes key, const struct stave_read *read,
-                                   struct stave_view *ret_view)
+static enum stave_status make_view(struct stave *handle, struct stave_bytes key,
+                                   const struct stave_read *read, struct stave_view *ret_view)
 {
     struct store *store = handle->store;
     struct found found;
@@ -181,7 +181,8 @@ void stave_prefetch(struct stave *handle, const struct stave_bytes *keys, size_t
         uint32_t generation;
         struct keydir_probe probe;
         uint64_t location;
-        if (keydir_probe_begin(&store->keydir, hash_of(handle, keys[i], &generation), &probe) != STAVE_OK) continue;
+        if (keydir_probe_begin(&store->keydir, hash_of(handle, keys[i], &generation), &probe) != STAVE_OK)
+            continue;
         if (!keydir_probe_next(&probe, &location)) continue;
         const struct segment *segment = segment_at(store, location);
         if (segment == NULL || segment->map.data == NULL) continue;
@@ -190,8 +191,8 @@ void stave_prefetch(struct stave *handle, const struct stave_bytes *keys, size_t
     epoch_leave(&store->epoch, token);
 }
 
-static void get_all(struct stave *handle, const struct stave_bytes *keys, size_t count, const struct stave_read *read,
-                    struct stave_view *views, enum stave_status *statuses)
+static void get_all(struct stave *handle, const struct stave_bytes *keys, size_t count,
+                    const struct stave_read *read, struct stave_view *views, enum stave_status *statuses)
 {
     const uint32_t token = epoch_enter(&handle->store->epoch);
     for (size_t i = 0; i < count; i++) statuses[i] = make_view(handle, keys[i], read, &views[i]);
@@ -206,7 +207,8 @@ static void release_all(struct stave *handle, size_t count, struct stave_view *v
 }
 
 enum stave_status stave_multi_get(struct stave *handle, const struct stave_bytes *keys, size_t count,
-                                  uint32_t read_flags, struct stave_view *ret_views, enum stave_status *ret_statuses)
+                                  uint32_t read_flags, struct stave_view *ret_views,
+                                  enum stave_status *ret_statuses)
 {
     const enum stave_status status = guard_store(handle);
     if (status != STAVE_OK) return status;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Values too large to be copied under the write lock: the record is written to a segment of its own beforehand, and
- * a LINK in the log publishes it at its place in the order.
+ * Values too large to be copied under the write lock: the record is written to a segment of its own
+ * beforehand, and a LINK in the log publishes it at its place in the order.
  *
- *   L1  The bytes of key and value are durable before the LINK is appended; the record's header, which holds the
- *       sequence, is synced before the tail is (sync.c).
+ *   L1  The bytes of key and value are durable before the LINK is appended; the record's header, which holds
+ *       the sequence, is synced before the tail is (sync.c).
  */
 #include "store/operation.h"
 
@@ -105,7 +105,8 @@ enum stave_status large_publish(struct store *store, struct change *change, stru
 
     enum stave_status status = list_unsynced(store);
     if (status == STAVE_OK)
-        status = file_write_at(&large->file, header, record_header_size(put.flags), SEGMENT_HEADER_SIZE, &error);
+        status =
+            file_write_at(&large->file, header, record_header_size(put.flags), SEGMENT_HEADER_SIZE, &error);
     if (status == STAVE_OK) status = segment_publish(store, large);
     if (status != STAVE_OK) return status;
     atomic_store_explicit(&large->end, SEGMENT_HEADER_SIZE + record_size(&put), memory_order_release);

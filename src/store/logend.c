@@ -11,15 +11,15 @@ enum { RETRIES_MAX = 3 }; /* read-only: a record may be met while it is written 
 enum link_state { LINK_GOOD, LINK_PAYLOAD_DAMAGED, LINK_BROKEN };
 
 struct walk {
-    struct logend         *logend;
+    struct logend *logend;
     struct logend_segment *log;
-    struct scan            scan;
-    uint64_t               unit_start; /* of the record, or of the batch that it belongs to */
-    uint64_t               unit_sequence; /* last sequence before it */
-    uint64_t               marked_end; /* what the marks of this segment vouch for; 0: not looked for yet */
-    uint64_t               plain_until; /* batches are not asked to be whole below it */
-    enum link_state        link_state;
-    unsigned               retries;
+    struct scan scan;
+    uint64_t unit_start;    /* of the record, or of the batch that it belongs to */
+    uint64_t unit_sequence; /* last sequence before it */
+    uint64_t marked_end;    /* what the marks of this segment vouch for; 0: not looked for yet */
+    uint64_t plain_until;   /* batches are not asked to be whole below it */
+    enum link_state link_state;
+    unsigned retries;
 };
 
 /* ------------------------------------------------------------------ scans */
@@ -28,10 +28,10 @@ static enum stave_status open_scan(struct walk *walk, uint64_t start, unsigned f
 {
     const struct scan_expect expect = {
         .identity = walk->log->listed->identity,
-        .start    = start,
-        .end      = SCAN_TO_THE_END,
-        .id       = walk->log->listed->id,
-        .flags    = flags,
+        .start = start,
+        .end = SCAN_TO_THE_END,
+        .id = walk->log->listed->id,
+        .flags = flags,
     };
     struct scan scan = SCAN_NONE;
     const enum stave_status status = scan_open(&walk->logend->store->dir, &expect, &scan, error);
@@ -47,7 +47,8 @@ static struct walk walk_of(struct logend *logend, size_t index)
 }
 
 /* Whether a MARK in a later segment vouches for all of this one. */
-static enum stave_status later_vouches(struct logend *logend, size_t index, bool *ret_vouches, struct error *error)
+static enum stave_status later_vouches(struct logend *logend, size_t index, bool *ret_vouches,
+                                       struct error *error)
 {
     *ret_vouches = false;
     for (size_t later = index + 1; later < logend->log_count && !*ret_vouches; later++) {
@@ -81,7 +82,9 @@ static enum link_state check_large(struct walk *walk, const struct record *link_
                                    const struct record_link *link, bool verify, struct logend_link *ret_link)
 {
     const struct scan_expect expect = {
-        .identity = link->identity, .end = SCAN_TO_THE_END, .id = link->segment_id,
+        .identity = link->identity,
+        .end = SCAN_TO_THE_END,
+        .id = link->segment_id,
     };
     struct scan scan = SCAN_NONE;
     struct scan_record large;
@@ -89,15 +92,16 @@ static enum link_state check_large(struct walk *walk, const struct record *link_
     if (scan_open(&walk->logend->store->dir, &expect, &scan, NULL) != STAVE_OK) goto done;
     if (scan.header.kind != SEGMENT_LARGE || scan_next(&scan, &large, NULL) != STAVE_OK) goto done;
     if (large.record.kind != RECORD_PUT || large.record.sequence != link_record->sequence) goto done;
-    if (large.record.key_hash != link_record->key_hash || large.record.value_size != link->value_size) goto done;
+    if (large.record.key_hash != link_record->key_hash || large.record.value_size != link->value_size)
+        goto done;
     if (large.record.payload_checksum != link->payload_checksum) goto done;
     state = LINK_GOOD;
     *ret_link = (struct logend_link){
-        .record     = large.record,
+        .record = large.record,
         .segment_id = link->segment_id,
-        .log        = (uint32_t)(walk->log - walk->logend->logs),
-        .identity   = link->identity,
-        .length     = large.offset + record_size(&large.record),
+        .log = (uint32_t)(walk->log - walk->logend->logs),
+        .identity = link->identity,
+        .length = large.offset + record_size(&large.record),
     };
     if (verify && scan_verify(&scan, NULL) != STAVE_OK) state = LINK_PAYLOAD_DAMAGED;
 done:
@@ -148,7 +152,8 @@ static enum stave_status take_link(struct walk *walk, const struct scan_record *
         status = keep_link(walk->logend, &found);
         return status == STAVE_OK ? STAVE_OK : error_set(error, status, 0, "no memory for the log's links");
     }
-    if (walk->link_state == LINK_PAYLOAD_DAMAGED && offset < walk->plain_until) return keep_link(walk->logend, &found);
+    if (walk->link_state == LINK_PAYLOAD_DAMAGED && offset < walk->plain_until)
+        return keep_link(walk->logend, &found);
     walk->scan.problem = "the large record that it publishes is missing or does not check out";
     return STAVE_CORRUPT;
 }
@@ -186,7 +191,8 @@ static enum stave_status refuse(struct walk *walk, uint64_t offset, struct error
 }
 
 /* What was vouched for and is damaged: kept if its header is whole, else passed over or refused. */
-static enum stave_status go_on_behind(struct walk *walk, uint64_t offset, uint64_t vouched, struct error *error)
+static enum stave_status go_on_behind(struct walk *walk, uint64_t offset, uint64_t vouched,
+                                      struct error *error)
 {
     if (walk->retries > 0 && walk->logend->store->options.read_only && walk->plain_until <= offset) {
         walk->retries--;
@@ -261,7 +267,8 @@ static enum stave_status find_end(struct logend *logend, size_t index, struct er
     if (status == STAVE_OK) status = walk_through(&walk, index, error);
     scan_close(&walk.scan);
     drop_links_behind(logend, index);
-    return status == STAVE_NOT_FOUND ? STAVE_OK : status; /* its header was never written: no record in it counts */
+    return status == STAVE_NOT_FOUND ? STAVE_OK
+                                     : status; /* its header was never written: no record in it counts */
 }
 
 /* ------------------------------------------------------------------ one after the other (E2) */
@@ -296,9 +303,10 @@ static enum stave_status check_next(struct logend *logend, size_t index, uint64_
     }
     char name[SEGMENT_FILE_NAME_SIZE];
     segment_file_name(logend->logs[index].listed->id, name);
-    return error_set(error, STAVE_CORRUPT, 0,
-                     "%s/%s: offset %llu: durable records from here on are missing; stave_salvage copies what is left",
-                     logend->store->dir.path, name, (unsigned long long)logend->logs[index].end);
+    return error_set(
+        error, STAVE_CORRUPT, 0,
+        "%s/%s: offset %llu: durable records from here on are missing; stave_salvage copies what is left",
+        logend->store->dir.path, name, (unsigned long long)logend->logs[index].end);
 }
 
 static void discard_from(struct logend *logend, size_t index)
@@ -309,7 +317,8 @@ static void discard_from(struct logend *logend, size_t index)
     }
 }
 
-static enum stave_status take_listed(struct logend *logend, const struct manifest *manifest, struct error *error)
+static enum stave_status take_listed(struct logend *logend, const struct manifest *manifest,
+                                     struct error *error)
 {
     uint32_t newest = 0;
     for (size_t i = 0; i < manifest->segment_count; i++) {
@@ -361,7 +370,8 @@ void logend_free(struct logend *logend)
     *logend = LOGEND_NONE;
 }
 
-const struct logend_link *logend_find_link(const struct logend *logend, uint32_t segment_id, uint64_t identity)
+const struct logend_link *logend_find_link(const struct logend *logend, uint32_t segment_id,
+                                           uint64_t identity)
 {
     for (size_t i = 0; i < logend->link_count; i++)
         if (logend->links[i].segment_id == segment_id && logend->links[i].identity == identity)

@@ -2,8 +2,8 @@
 /*
  * Opening and closing a store.
  *
- *   O1  A directory is taken for a new store only if it is empty, or holds nothing but what a crash while one was
- *       made there leaves.
+ *   O1  A directory is taken for a new store only if it is empty, or holds nothing but what a crash while one
+ *       was made there leaves.
  *   O2  The lock is held before anything is written, and until everything is.
  *   O3  A call that fails leaves no descriptor, mapping, thread or lock behind.
  */
@@ -39,9 +39,10 @@ struct lock_of {
 static struct lock_of locks_of(struct store *store)
 {
     return (struct lock_of){
-        {&store->write_lock, &store->sync_lock, &store->manifest_lock, &store->upkeep_lock, &store->thread_lock,
-         &store->error_lock, &store->load_lock},
-        {&store->roll_done, &store->sync_done, &store->preparer_wake, &store->syncer_wake, &store->worker_wake},
+        {&store->write_lock, &store->sync_lock, &store->manifest_lock, &store->upkeep_lock,
+         &store->thread_lock, &store->error_lock, &store->load_lock},
+        {&store->roll_done, &store->sync_done, &store->preparer_wake, &store->syncer_wake,
+         &store->worker_wake},
     };
 }
 
@@ -58,7 +59,8 @@ static enum stave_status init_locks(struct store *store)
 static void free_locks(struct store *store)
 {
     const struct lock_of locks = locks_of(store);
-    for (size_t i = 0; i < sizeof(locks.mutexes) / sizeof(locks.mutexes[0]); i++) mutex_free(locks.mutexes[i]);
+    for (size_t i = 0; i < sizeof(locks.mutexes) / sizeof(locks.mutexes[0]); i++)
+        mutex_free(locks.mutexes[i]);
     for (size_t i = 0; i < sizeof(locks.conditions) / sizeof(locks.conditions[0]); i++)
         condition_free(locks.conditions[i]);
 }
@@ -134,8 +136,9 @@ static enum stave_status store_make(const struct stave_options *options, struct 
 
 static enum stave_status visit_new(void *context, const char *name)
 {
-    static const char *const allowed[] = {LOCK_FILE_NAME,           RESERVE_FILE_NAME,         MANIFEST_TEMP_FILE_NAME,
-                                          MANIFEST_SPARE_FILE_NAME, CHECKPOINT_TEMP_FILE_NAME, "lost+found"};
+    static const char *const allowed[] = {
+        LOCK_FILE_NAME,           RESERVE_FILE_NAME,         MANIFEST_TEMP_FILE_NAME,
+        MANIFEST_SPARE_FILE_NAME, CHECKPOINT_TEMP_FILE_NAME, "lost+found"};
     char *found = context;
     for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++)
         if (strcmp(name, allowed[i]) == 0) return STAVE_OK;
@@ -151,10 +154,12 @@ static enum stave_status check_new(const struct dir *dir, struct error *error)
     char found[NAME_MAX + 1] = {0};
     const enum stave_status status = dir_list(dir, visit_new, found, error);
     if (status == STAVE_CORRUPT)
-        return error_set(error, status, 0, "%s/" MANIFEST_FILE_NAME ": missing beside %s; stave_salvage copies what is left",
+        return error_set(error, status, 0,
+                         "%s/" MANIFEST_FILE_NAME ": missing beside %s; stave_salvage copies what is left",
                          dir->path, found);
     if (status == STAVE_NOT_A_STORE)
-        return error_set(error, status, 0, "%s: not a store: there is %s, and no " MANIFEST_FILE_NAME, dir->path, found);
+        return error_set(error, status, 0, "%s: not a store: there is %s, and no " MANIFEST_FILE_NAME,
+                         dir->path, found);
     return status;
 }
 
@@ -192,7 +197,10 @@ static enum stave_status look_at_dir(struct store *store, bool *ret_is_new, stru
 static enum stave_status make_new(struct store *store, struct error *error)
 {
     struct manifest manifest = {
-        .next_segment_id = 1, .next_slot = 1, .next_generation = FIRST_GENERATION, .swept_generation = FIRST_GENERATION,
+        .next_segment_id = 1,
+        .next_slot = 1,
+        .next_generation = FIRST_GENERATION,
+        .swept_generation = FIRST_GENERATION,
     };
     enum stave_status status = random_number(&manifest.store_id, error);
     if (status == STAVE_OK) status = random_number(&manifest.hash_seed, error);
@@ -202,16 +210,19 @@ static enum stave_status make_new(struct store *store, struct error *error)
 }
 
 /* A snapshot that is written to becomes a store of its own. */
-static enum stave_status take_identity(struct store *store, const struct manifest *manifest, struct error *error)
+static enum stave_status take_identity(struct store *store, const struct manifest *manifest,
+                                       struct error *error)
 {
     if (!(manifest->flags & MANIFEST_SNAPSHOT)) return STAVE_OK;
     return random_number(&store->store_id, error);
 }
 
-static enum stave_status start_writing(struct store *store, const struct manifest *manifest, struct error *error)
+static enum stave_status start_writing(struct store *store, const struct manifest *manifest,
+                                       struct error *error)
 {
     struct recovery *recovery = memory_alloc_zero(1, sizeof(*recovery));
-    if (recovery == NULL) return error_set(error, STAVE_NO_MEMORY, 0, "%s: no memory to open the store", store->dir.path);
+    if (recovery == NULL)
+        return error_set(error, STAVE_NO_MEMORY, 0, "%s: no memory to open the store", store->dir.path);
     enum stave_status status = recovery_run(store, manifest, false, recovery, error);
     if (status == STAVE_OK) status = take_identity(store, manifest, error);
     if (status == STAVE_OK) status = writer_start(store, error);
@@ -266,13 +277,14 @@ static enum stave_status open_store(struct store *store, const char *path, struc
     enum stave_status status = open_dir(store, path, &is_made, error);
     if (status == STAVE_OK) status = look_at_dir(store, &is_new, error);
     if (status == STAVE_OK)
-        status = store->options.read_only ? refresh_open(store, error) : open_for_writing(store, is_new, error);
+        status =
+            store->options.read_only ? refresh_open(store, error) : open_for_writing(store, is_new, error);
     if (status != STAVE_OK && is_made) remove_made(&store->dir);
     return status;
 }
 
-static enum stave_status open_once(const char *path, const struct stave_options *options, bool ignores_checkpoint,
-                                   struct store **ret_store, struct error *error)
+static enum stave_status open_once(const char *path, const struct stave_options *options,
+                                   bool ignores_checkpoint, struct store **ret_store, struct error *error)
 {
     enum stave_status status = store_make(options, ret_store, error);
     if (status != STAVE_OK) return status;
@@ -282,11 +294,11 @@ static enum stave_status open_once(const char *path, const struct stave_options 
 }
 
 /*
- * A block of the checkpoint that is found damaged while the log is replayed cannot be repaired alone: the records
- * behind the image are not all applied yet. So all is done again without the checkpoint.
+ * A block of the checkpoint that is found damaged while the log is replayed cannot be repaired alone: the
+ * records behind the image are not all applied yet. So all is done again without the checkpoint.
  */
-static enum stave_status open_or_again(const char *path, const struct stave_options *options, struct store **ret_store,
-                                       struct error *error)
+static enum stave_status open_or_again(const char *path, const struct stave_options *options,
+                                       struct store **ret_store, struct error *error)
 {
     struct store *store = NULL;
     enum stave_status status = open_once(path, options, false, &store, error);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The path of one write: look up without a lock, decide, then under the write lock check that what was found still
- * holds, append, and point the index to the new record.
+ * The path of one write: look up without a lock, decide, then under the write lock check that what was found
+ * still holds, append, and point the index to the new record.
  */
 #include "store/operation.h"
 
@@ -28,7 +28,8 @@ enum stave_status guard_writable(const struct stave *handle)
     const enum stave_status status = guard_store(handle);
     if (status != STAVE_OK) return status;
     if (handle->store->options.read_only) return STAVE_READ_ONLY;
-    return atomic_load_explicit(&handle->store->failed, memory_order_acquire) != STAVE_OK ? STAVE_FAILED : STAVE_OK;
+    return atomic_load_explicit(&handle->store->failed, memory_order_acquire) != STAVE_OK ? STAVE_FAILED
+                                                                                          : STAVE_OK;
 }
 
 enum stave_status guard_key(const struct stave *handle, struct stave_bytes key)
@@ -75,7 +76,8 @@ enum stave_status change_find_in(struct store *store, struct change *change)
     change->hash = record_key_hash(store->hash_seed, change->generation, change->key.data, change->key.size);
     change->payload_checksum = record_payload_checksum(change->hash, change->value.data, change->value.size);
     const uint32_t token = epoch_enter(&store->epoch);
-    const enum stave_status status = find_key(store, change->hash, change->generation, change->key, 0, &found);
+    const enum stave_status status =
+        find_key(store, change->hash, change->generation, change->key, 0, &found);
     change->found = status == STAVE_OK;
     if (change->found) {
         change->location = found.location;
@@ -95,7 +97,7 @@ enum stave_status change_allowed(const struct change *change, uint64_t now_ms)
     if (flags & STAVE_IF_PRESENT && !is_there) return STAVE_NOT_FOUND;
     if (flags & STAVE_IF_SEQUENCE && change->write.if_sequence != (is_there ? change->old.sequence : 0))
         return STAVE_CONFLICT;
-    if (change->kind == RECORD_TOMBSTONE && !is_there && !change->found) return STAVE_NOT_FOUND;
+    if (change->kind == RECORD_TOMBSTONE && !is_there) return STAVE_NOT_FOUND;
     return STAVE_OK;
 }
 
@@ -117,7 +119,8 @@ static bool is_still_absent(struct store *store, const struct change *change)
 
 bool change_still_holds(struct store *store, const struct change *change)
 {
-    return change->generation == generation_of(store, change->space) && change_entry_still_holds(store, change);
+    return change->generation == generation_of(store, change->space) &&
+           change_entry_still_holds(store, change);
 }
 
 bool change_entry_still_holds(struct store *store, const struct change *change)
@@ -160,9 +163,9 @@ enum stave_status change_apply(struct store *store, struct change *change, uint8
     struct record record = record_of(change, record_flags);
     const uint64_t size = record_size(&record);
     uint64_t location = 0;
-    const enum stave_status status = change->large != NULL
-                                         ? large_publish(store, change, &record, &location)
-                                         : writer_append(store, &record, change->key.data, change->value.data, &location);
+    const enum stave_status status = change->large != NULL ? large_publish(store, change, &record, &location)
+                                                           : writer_append(store, &record, change->key.data,
+                                                                           change->value.data, &location);
     if (status != STAVE_OK) return status;
 
     if (change->found) account_dead(store, change->location, change->hash, record_size(&change->old));

@@ -54,17 +54,26 @@ void operation_throttle(struct store *store);
 enum stave_status change_find(struct store *store, struct change *change);
 /* The same with change->generation given. */
 enum stave_status change_find_in(struct store *store, struct change *change);
-/* Whether the conditions in `write` hold for what was found: STAVE_OK, STAVE_EXISTS, STAVE_NOT_FOUND, STAVE_CONFLICT. */
+/*
+ * Whether the conditions in `write` hold for what was found: STAVE_OK, STAVE_EXISTS, STAVE_NOT_FOUND,
+ * STAVE_CONFLICT.
+ */
 enum stave_status change_allowed(const struct change *change, uint64_t now_ms);
-/* write_lock: whether what was found is still so. Without an entry, and with another tag like it, the key is compared again. */
+/*
+ * write_lock: whether what was found is still so. Without an entry, and with another tag like it, the key is
+ * compared again.
+ */
 bool change_still_holds(struct store *store, const struct change *change);
 /* The same for the entry alone, whatever has become of the space. */
 bool change_entry_still_holds(struct store *store, const struct change *change);
 /* Bytes of log that it takes. */
 uint64_t change_log_size(const struct store *store, const struct change *change);
-/* write_lock, room made and memory of the index reserved: appends, points the index to it, counts. Returns the location. */
-enum stave_status change_apply(struct store *store, struct change *change, uint8_t record_flags, uint64_t *ret_sequence,
-                               uint64_t *ret_location);
+/*
+ * write_lock, room made and memory of the index reserved: appends, points the index to it, counts. Returns
+ * the location.
+ */
+enum stave_status change_apply(struct store *store, struct change *change, uint8_t record_flags,
+                               uint64_t *ret_sequence, uint64_t *ret_location);
 
 /* The whole path of one write. */
 enum stave_status operation_write(struct store *store, struct change *change, uint64_t *ret_sequence);
@@ -78,6 +87,7 @@ void spaces_apply(struct store *store, const struct record_spaces *spaces);
 bool change_is_large(const struct store *store, const struct change *change);
 enum stave_status large_prepare(struct store *store, struct change *change);
 /* write_lock; in the place of writer_append for a PUT. On failure nothing is published. */
-enum stave_status large_publish(struct store *store, struct change *change, struct record *record, uint64_t *ret_location);
+enum stave_status large_publish(struct store *store, struct change *change, struct record *record,
+                                uint64_t *ret_location);
 
 #endif

@@ -6,7 +6,10 @@
 #include "base/error.h"
 #include "stave.h"
 
-/* Fills defaults in; NULL stands for all defaults. STAVE_OK, or STAVE_INVALID with the option named in *error. */
+/*
+ * Fills defaults in; NULL stands for all defaults. STAVE_OK, or STAVE_INVALID with the option named in
+ * *error.
+ */
 enum stave_status options_complete(const struct stave_options *options, struct stave_options *ret_options,
                                    struct error *error);
 

@@ -35,12 +35,13 @@ enum stave_status stave_put(struct stave *handle, struct stave_bytes key, struct
     return stave_put_with(handle, key, value, NULL, NULL);
 }
 
-enum stave_status stave_delete_with(struct stave *handle, struct stave_bytes key, const struct stave_write *write,
-                                    uint64_t *ret_sequence)
+enum stave_status stave_delete_with(struct stave *handle, struct stave_bytes key,
+                                    const struct stave_write *write, uint64_t *ret_sequence)
 {
     const enum stave_status status = guard_write(handle, key, stave_bytes(NULL, 0));
     if (status != STAVE_OK) return status;
-    if (!flags_are_valid(write, WRITE_FLAGS_DURABILITY | STAVE_IF_SEQUENCE | STAVE_IF_PRESENT)) return STAVE_INVALID;
+    if (!flags_are_valid(write, WRITE_FLAGS_DURABILITY | STAVE_IF_SEQUENCE | STAVE_IF_PRESENT))
+        return STAVE_INVALID;
     struct change change = {.kind = RECORD_TOMBSTONE, .space = handle->number, .key = key};
     if (write != NULL) change.write = *write;
     change.write.flags |= change.write.flags & STAVE_IF_SEQUENCE ? 0 : STAVE_IF_PRESENT;
@@ -88,8 +89,8 @@ static enum stave_status update_once(struct stave *handle, struct stave_bytes ke
     return status;
 }
 
-enum stave_status stave_update(struct stave *handle, struct stave_bytes key, stave_update_call call, void *context,
-                               const struct stave_write *write, uint64_t *ret_sequence)
+enum stave_status stave_update(struct stave *handle, struct stave_bytes key, stave_update_call call,
+                               void *context, const struct stave_write *write, uint64_t *ret_sequence)
 {
     enum stave_status status = guard_write(handle, key, stave_bytes(NULL, 0));
     if (status != STAVE_OK) return status;
@@ -116,7 +117,8 @@ enum stave_status stave_expire(struct stave *handle, struct stave_bytes key, con
         conditional.flags |= STAVE_IF_SEQUENCE;
         conditional.if_sequence = view.sequence;
         if (!differs)
-            status = stave_put_with(handle, key, stave_bytes(view.data, view.size), &conditional, ret_sequence);
+            status =
+                stave_put_with(handle, key, stave_bytes(view.data, view.size), &conditional, ret_sequence);
         stave_view_release(handle, &view);
         if (differs) return STAVE_CONFLICT;
     } while (status == STAVE_CONFLICT);

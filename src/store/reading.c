@@ -2,8 +2,8 @@
 /*
  * One record as readers see it.
  *
- * A location from the index is trusted as far as its slot; sizes are checked against the segment before they are
- * followed, and the header's checksum tells damage from another key with the same tag (P6).
+ * A location from the index is trusted as far as its slot; sizes are checked against the segment before they
+ * are followed, and the header's checksum tells damage from another key with the same tag (P6).
  */
 #include "store/reading.h"
 
@@ -23,8 +23,8 @@ static enum stave_status damaged(struct store *store, const struct segment *segm
 
 /* ------------------------------------------------------------------ copies */
 
-static enum stave_status read_copy(struct store *store, const struct segment *segment, uint64_t offset, size_t size,
-                                   uint32_t flags, void *ret_bytes)
+static enum stave_status read_copy(struct store *store, const struct segment *segment, uint64_t offset,
+                                   size_t size, uint32_t flags, void *ret_bytes)
 {
     char name[SEGMENT_FILE_NAME_SIZE];
     struct file file = FILE_NONE;
@@ -35,7 +35,8 @@ static enum stave_status read_copy(struct store *store, const struct segment *se
         status = flags & STAVE_READ_NO_WAIT ? file_read_resident(&file, ret_bytes, size, offset, &error)
                                             : file_read_at(&file, ret_bytes, size, offset, &error);
     (void)file_close(&file, NULL);
-    if (status == STAVE_NOT_FOUND) status = error_set(&error, STAVE_IO, 0, "%s/%s: missing", store->dir.path, name);
+    if (status == STAVE_NOT_FOUND)
+        status = error_set(&error, STAVE_IO, 0, "%s/%s: missing", store->dir.path, name);
     return status < 0 ? store_note_error(store, &error) : status;
 }
 
@@ -59,19 +60,21 @@ static enum stave_status bytes_at(struct store *store, struct reading *reading, 
 
 /* ------------------------------------------------------------------ header and key */
 
-static enum stave_status decode(struct store *store, struct reading *reading, const uint8_t *at, size_t available)
+static enum stave_status decode(struct store *store, struct reading *reading, const uint8_t *at,
+                                size_t available)
 {
     if (store->options.skip_verify && reading->segment->map.data != NULL) {
         record_peek(at, &reading->record);
         return STAVE_OK;
     }
-    const enum stave_status status = record_decode_header(at, available, reading->segment->identity,
-                                                          reading->offset, &reading->record);
+    const enum stave_status status =
+        record_decode_header(at, available, reading->segment->identity, reading->offset, &reading->record);
     if (status == STAVE_OK) return STAVE_OK;
     return damaged(store, reading->segment, reading->offset, "the header of a record is damaged");
 }
 
-enum stave_status reading_begin(struct store *store, uint64_t location, uint32_t flags, struct reading *ret_reading)
+enum stave_status reading_begin(struct store *store, uint64_t location, uint32_t flags,
+                                struct reading *ret_reading)
 {
     struct reading reading = {.segment = segment_at(store, location)};
     if (reading.segment == NULL) return STAVE_NOT_FOUND;
@@ -94,7 +97,8 @@ enum stave_status reading_begin(struct store *store, uint64_t location, uint32_t
         return status;
     }
     reading.key = at + header_size;
-    if (reading.segment->map.data != NULL || header_size + (uint64_t)reading.record.key_size + reading.record.value_size <= first)
+    if (reading.segment->map.data != NULL ||
+        header_size + (uint64_t)reading.record.key_size + reading.record.value_size <= first)
         reading.value = reading.key + reading.record.key_size;
     *ret_reading = reading;
     return STAVE_OK;
@@ -115,7 +119,8 @@ enum stave_status reading_value(struct store *store, struct reading *reading, ui
         reading->value = reading->key + record->key_size;
     }
     if (!verify || store->options.skip_verify) return STAVE_OK;
-    if (record_payload_checksum(record->key_hash, reading->value, record->value_size) == record->payload_checksum)
+    if (record_payload_checksum(record->key_hash, reading->value, record->value_size) ==
+        record->payload_checksum)
         return STAVE_OK;
     return damaged(store, reading->segment, reading->offset, "the value of a record is damaged");
 }
@@ -137,7 +142,8 @@ static enum stave_status compare(struct store *store, const struct reading *read
     if (record->generation == generation && record->key_size == key.size &&
         (key.size == 0 || memcmp(reading->key, key.data, key.size) == 0))
         return STAVE_OK;
-    const uint64_t found = record_key_hash(store->hash_seed, record->generation, reading->key, record->key_size);
+    const uint64_t found =
+        record_key_hash(store->hash_seed, record->generation, reading->key, record->key_size);
     if (found == record->key_hash) return STAVE_NOT_FOUND; /* two keys of one hash */
     return damaged(store, reading->segment, reading->offset, "the key of a record is damaged");
 }

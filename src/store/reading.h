@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One record as readers see it, through a mapping or as a copy. The caller is inside an epoch, or holds a reference.
+ * One record as readers see it, through a mapping or as a copy. The caller is inside an epoch, or holds a
+ * reference.
  */
 #ifndef STAVE_STORE_READING_H
 #define STAVE_STORE_READING_H
@@ -19,11 +20,12 @@ struct reading {
 #define READING_NONE ((struct reading){.segment = NULL})
 
 /*
- * Header and key of the record at `location`, the header checked (unless skip_verify).
- * Result STAVE_OK; STAVE_NOT_FOUND if the location is stale (its slot has no segment); STAVE_CORRUPT; STAVE_IO; STAVE_NO_MEMORY;
- * STAVE_WOULD_BLOCK with STAVE_READ_NO_WAIT.
+ * Header and key of the record at `location`, the header checked (unless skip_verify). Result STAVE_OK;
+ * STAVE_NOT_FOUND if the location is stale (its slot has no segment); STAVE_CORRUPT; STAVE_IO;
+ * STAVE_NO_MEMORY; STAVE_WOULD_BLOCK with STAVE_READ_NO_WAIT.
  */
-enum stave_status reading_begin(struct store *store, uint64_t location, uint32_t flags, struct reading *ret_reading);
+enum stave_status reading_begin(struct store *store, uint64_t location, uint32_t flags,
+                                struct reading *ret_reading);
 /* Makes ->value readable and checks it against the checksum if `verify`. */
 enum stave_status reading_value(struct store *store, struct reading *reading, uint32_t flags, bool verify);
 void reading_end(struct reading *reading);
@@ -35,10 +37,11 @@ struct found {
 
 /*
  * The newest record of a key: probes the index and compares keys in the log. Inside an epoch, no lock (P7).
- * Result STAVE_OK; STAVE_NOT_FOUND (no entry; expiry is not looked at); STAVE_CORRUPT when a record that may be the key's is damaged (P6); ...
+ * Result STAVE_OK; STAVE_NOT_FOUND (no entry; expiry is not looked at); STAVE_CORRUPT when a record that may
+ * be the key's is damaged (P6); ...
  */
-enum stave_status find_key(struct store *store, uint64_t hash, uint32_t generation, struct stave_bytes key, uint32_t flags,
-                           struct found *ret_found);
+enum stave_status find_key(struct store *store, uint64_t hash, uint32_t generation, struct stave_bytes key,
+                           uint32_t flags, struct found *ret_found);
 
 static inline bool record_is_expired(const struct record *record, uint64_t now_ms)
 {

@@ -2,7 +2,7 @@
 /*
  * Segments scanned in parallel into the index.
  *
- *   B1  At most CHUNK_COUNT chunks exist; a scanner waits for an empty one.                              (P11)
+ *   B1  At most CHUNK_COUNT chunks exist; a scanner waits for an empty one. (P11)
  *   B2  The first failure stops all; every chunk and thread is taken back before rebuild_run returns.
  */
 #include "store/rebuild.h"
@@ -18,33 +18,33 @@ enum {
 #define PARALLEL_SIZE_MIN (UINT64_C(8) << 20) /* bytes of log from which threads pay */
 
 struct chunk {
-    struct chunk      *next;
-    size_t             count;
+    struct chunk *next;
+    size_t count;
     struct replay_item items[CHUNK_ITEMS];
 };
 
 struct rebuild {
-    struct store                    *store;
-    const struct rebuild_job        *jobs;
-    size_t                           job_count;
+    struct store *store;
+    const struct rebuild_job *jobs;
+    size_t job_count;
     const struct replay_generations *generations;
-    _Atomic size_t                   next_job;
+    _Atomic size_t next_job;
 
-    struct mutex     lock;
+    struct mutex lock;
     struct condition changed;
-    struct chunk    *empty;   /* lock */
-    struct chunk    *full;    /* lock; newest first: the order does not matter */
-    size_t           running; /* lock; scanners */
-    bool             stopped; /* lock */
-    struct error     error;   /* lock; the first one */
+    struct chunk *empty; /* lock */
+    struct chunk *full;  /* lock; newest first: the order does not matter */
+    size_t running;      /* lock; scanners */
+    bool stopped;        /* lock */
+    struct error error;  /* lock; the first one */
 };
 
 struct scanner {
     struct rebuild *rebuild;
-    struct chunk   *chunk;
-    struct replay  *replay; /* without threads: applied at once */
+    struct chunk *chunk;
+    struct replay *replay; /* without threads: applied at once */
     const struct rebuild_job *job;
-    struct thread   thread;
+    struct thread thread;
 };
 
 /* ------------------------------------------------------------------ one segment */
@@ -58,15 +58,15 @@ static enum stave_status pass_over_damage(struct store *store, struct scan *scan
     return resumed == STAVE_OK || resumed == STAVE_END ? resumed : status;
 }
 
-enum stave_status rebuild_scan(struct store *store, const struct rebuild_job *job, rebuild_visit visit, void *context,
-                               struct error *error)
+enum stave_status rebuild_scan(struct store *store, const struct rebuild_job *job, rebuild_visit visit,
+                               void *context, struct error *error)
 {
     struct scan scan = SCAN_NONE;
     const struct scan_expect expect = {
         .identity = job->segment->identity,
-        .start    = job->start,
-        .end      = atomic_load(&job->segment->end),
-        .id       = job->segment->id,
+        .start = job->start,
+        .end = atomic_load(&job->segment->end),
+        .id = job->segment->id,
     };
     enum stave_status status = scan_open(&store->dir, &expect, &scan, error);
     if (status != STAVE_OK) return status == STAVE_NOT_FOUND ? STAVE_CORRUPT : status;
@@ -137,7 +137,8 @@ static enum stave_status scan_jobs(struct scanner *scanner, struct error *error)
         const size_t next = atomic_fetch_add(&rebuild->next_job, 1);
         if (next >= rebuild->job_count) break;
         scanner->job = &rebuild->jobs[next];
-        const enum stave_status status = rebuild_scan(rebuild->store, scanner->job, take_record, scanner, error);
+        const enum stave_status status =
+            rebuild_scan(rebuild->store, scanner->job, take_record, scanner, error);
         if (status != STAVE_OK) return status;
     }
     return scanner->chunk != NULL && scanner->chunk->count > 0 ? hand_on(scanner, error) : STAVE_OK;
@@ -173,7 +174,8 @@ static enum stave_status apply_all(struct rebuild *rebuild, struct replay *repla
     enum stave_status status = STAVE_OK;
     for (;;) {
         mutex_lock(&rebuild->lock);
-        while (rebuild->full == NULL && rebuild->running > 0) condition_wait(&rebuild->changed, &rebuild->lock);
+        while (rebuild->full == NULL && rebuild->running > 0)
+            condition_wait(&rebuild->changed, &rebuild->lock);
         struct chunk *chunk = rebuild->full;
         if (chunk != NULL) rebuild->full = chunk->next;
         mutex_unlock(&rebuild->lock);
@@ -265,7 +267,11 @@ enum stave_status rebuild_run(struct replay *replay, const struct rebuild_job *j
                               const struct replay_generations *generations, struct error *error)
 {
     struct rebuild rebuild = {
-        .store = replay->store, .jobs = jobs, .job_count = job_count, .generations = generations, .error = ERROR_NONE,
+        .store = replay->store,
+        .jobs = jobs,
+        .job_count = job_count,
+        .generations = generations,
+        .error = ERROR_NONE,
     };
     if (job_count == 0) return STAVE_OK;
     if (mutex_init(&rebuild.lock) != STAVE_OK || condition_init(&rebuild.changed) != STAVE_OK)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Segments scanned in parallel into the index: scanners hand arrays of records through a bounded queue to the one
- * thread that applies them.
+ * Segments scanned in parallel into the index: scanners hand arrays of records through a bounded queue to the
+ * one thread that applies them.
  */
 #ifndef STAVE_STORE_REBUILD_H
 #define STAVE_STORE_REBUILD_H
@@ -14,8 +14,8 @@
 /* Part of a segment to be read. */
 struct rebuild_job {
     struct segment *segment;
-    uint64_t        start; /* offset of a record; 0: the first */
-    uint64_t        after; /* records up to this sequence are passed over */
+    uint64_t start; /* offset of a record; 0: the first */
+    uint64_t after; /* records up to this sequence are passed over */
 };
 
 /* A record that has a place in the index; anything but STAVE_OK ends the scan. */
@@ -23,15 +23,15 @@ typedef enum stave_status (*rebuild_visit)(void *context, struct scan *scan, con
                                            struct error *error);
 
 /*
- * Visits every record of the segment up to its end. A damaged header is STAVE_CORRUPT, unless the store was opened
- * with accept_damage: then the scan goes on behind it.
+ * Visits every record of the segment up to its end. A damaged header is STAVE_CORRUPT, unless the store was
+ * opened with accept_damage: then the scan goes on behind it.
  */
-enum stave_status rebuild_scan(struct store *store, const struct rebuild_job *job, rebuild_visit visit, void *context,
-                               struct error *error);
+enum stave_status rebuild_scan(struct store *store, const struct rebuild_job *job, rebuild_visit visit,
+                               void *context, struct error *error);
 
 /*
- * Applies all jobs with options.rebuild_thread_count scanners (none for little work: then in the calling thread).
- * Records of generations not in `generations` are left out.
+ * Applies all jobs with options.rebuild_thread_count scanners (none for little work: then in the calling
+ * thread). Records of generations not in `generations` are left out.
  */
 enum stave_status rebuild_run(struct replay *replay, const struct rebuild_job *jobs, size_t job_count,
                               const struct replay_generations *generations, struct error *error);

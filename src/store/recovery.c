@@ -56,7 +56,8 @@ void recovery_publish_spaces(struct store *store, const struct replay_spaces *sp
 
 /* ------------------------------------------------------------------ unlisted files (V1) */
 
-static enum stave_status keep_file(struct recovery *recovery, const struct recovery_file *file, struct error *error)
+static enum stave_status keep_file(struct recovery *recovery, const struct recovery_file *file,
+                                   struct error *error)
 {
     if (recovery->file_count == recovery->file_capacity) {
         const size_t capacity = recovery->file_capacity == 0 ? 64 : recovery->file_capacity * 2;
@@ -80,9 +81,10 @@ static enum stave_status judge_file(struct recovery *recovery, const struct file
     status = segment_decode_header(bytes, sizeof(bytes), &header);
     if (status == STAVE_NOT_A_STORE || status == STAVE_VERSION)
         return file_error(file, error, status, 0, "is no segment of this store");
-    const bool is_ours = header.store_id == recovery->manifest->store_id ||
-                         header.hash_seed == recovery->manifest->hash_seed;
-    if (status == STAVE_OK && !is_ours) return file_error(file, error, STAVE_NOT_A_STORE, 0, "belongs to another store");
+    const bool is_ours =
+        header.store_id == recovery->manifest->store_id || header.hash_seed == recovery->manifest->hash_seed;
+    if (status == STAVE_OK && !is_ours)
+        return file_error(file, error, STAVE_NOT_A_STORE, 0, "belongs to another store");
     const struct recovery_file kept = {.id = id, .kind = header.kind, .identity = header.identity};
     return keep_file(recovery, &kept, error);
 }
@@ -98,7 +100,8 @@ static enum stave_status visit_file(void *context, const char *name)
     struct recovery *recovery = visit->recovery;
     struct file file = FILE_NONE;
     uint32_t id = 0;
-    if (!segment_file_name_parse(name, &id) || manifest_find_segment(recovery->manifest, id) != NULL) return STAVE_OK;
+    if (!segment_file_name_parse(name, &id) || manifest_find_segment(recovery->manifest, id) != NULL)
+        return STAVE_OK;
     enum stave_status status = file_open(&recovery->store->dir, name, false, &file, visit->error);
     if (status == STAVE_NOT_FOUND) return STAVE_OK; /* read-only: a writer removed it */
     if (status == STAVE_OK) status = judge_file(recovery, &file, id, visit->error);
@@ -150,8 +153,8 @@ void recovery_clear_numbers(struct segment *segment)
     segment->spaces_mask = 0;
 }
 
-static enum stave_status open_and_publish(struct store *store, const struct manifest_segment *listed, uint64_t length,
-                                          struct segment **ret_segment, struct error *error)
+static enum stave_status open_and_publish(struct store *store, const struct manifest_segment *listed,
+                                          uint64_t length, struct segment **ret_segment, struct error *error)
 {
     struct segment *segment = NULL;
     enum stave_status status = segment_open(store, listed, length, &segment, error);
@@ -208,12 +211,13 @@ static enum stave_status open_large(struct recovery *recovery, const struct mani
     const struct logend_link *link = logend_find_link(&recovery->logend, listed->id, listed->identity);
     struct segment *segment = NULL;
     const bool is_sealed = listed->state == MANIFEST_SEGMENT_SEALED;
-    if (link == NULL && (!is_sealed || recovery_log_is_open(&recovery->logend, sequence_incarnation(listed->last_sequence)))) {
+    if (link == NULL && (!is_sealed || recovery_log_is_open(&recovery->logend,
+                                                            sequence_incarnation(listed->last_sequence)))) {
         drop(recovery, listed->id);
         return STAVE_OK;
     }
-    const enum stave_status status =
-        open_and_publish(recovery->store, listed, link != NULL ? link->length : listed->length, &segment, error);
+    const enum stave_status status = open_and_publish(
+        recovery->store, listed, link != NULL ? link->length : listed->length, &segment, error);
     if (status == STAVE_OK && link != NULL) recovery_take_link(segment, link);
     return status;
 }
@@ -242,7 +246,9 @@ static enum stave_status open_all(struct recovery *recovery, struct error *error
     return STAVE_OK;
 }
 
-/* ------------------------------------------------------------------ LARGE segments that only the log knows */
+/*
+ * ------------------------------------------------------------------ LARGE segments that only the log knows
+ */
 
 static bool slot_is_free(const struct store *store, uint32_t slot)
 {
@@ -288,13 +294,14 @@ static enum stave_status adopt(struct recovery *recovery, const struct logend_li
     struct manifest_segment listing = recovery_large_listing(link, 0);
     listing.first_slot = recovery_find_slots(store, listing.slot_count);
     if (listing.first_slot == 0)
-        return error_set(error, STAVE_LIMIT, 0, "%s: no address space left for segment %" PRIu32, store->dir.path,
-                         link->segment_id);
+        return error_set(error, STAVE_LIMIT, 0, "%s: no address space left for segment %" PRIu32,
+                         store->dir.path, link->segment_id);
     struct segment *segment = NULL;
     const enum stave_status status = open_and_publish(store, &listing, link->length, &segment, error);
     if (status != STAVE_OK) return status;
     recovery_take_link(segment, link);
-    if (!store->options.read_only) store->next_slot = (listing.first_slot + listing.slot_count) % MANIFEST_SLOT_MAX;
+    if (!store->options.read_only)
+        store->next_slot = (listing.first_slot + listing.slot_count) % MANIFEST_SLOT_MAX;
     return STAVE_OK;
 }
 
@@ -318,7 +325,9 @@ static bool log_reaches(const struct logend *logend, uint64_t sequence)
     return true;
 }
 
-/* A segment of the image that is gone leaves stale entries: its slots stay empty until they have been swept. */
+/*
+ * A segment of the image that is gone leaves stale entries: its slots stay empty until they have been swept.
+ */
 static bool match_row(struct store *store, const struct checkpoint_segment *row)
 {
     const struct segment *segment = segment_by_id(store, row->id);
@@ -336,7 +345,8 @@ static bool image_fits(struct recovery *recovery)
     const struct checkpoint_image *image = &recovery->image;
     if (!log_reaches(&recovery->logend, image->contents.sequence_last)) return false;
     for (uint32_t i = 0; i < image->contents.segment_count; i++) {
-        if (image->segments[i].id >= recovery->manifest->next_segment_id) return false; /* newer than the manifest */
+        if (image->segments[i].id >= recovery->manifest->next_segment_id)
+            return false; /* newer than the manifest */
         if (!match_row(recovery->store, &image->segments[i])) return false;
     }
     return true;
@@ -359,13 +369,16 @@ static void release_slots(struct store *store, const struct checkpoint_image *im
             store->slot_quarantine[image->segments[i].first_slot + k] = 0;
 }
 
-/* The index begins as the image, or empty; a void image is removed before the manifest forgets why it is (V3). */
+/*
+ * The index begins as the image, or empty; a void image is removed before the manifest forgets why it is
+ * (V3).
+ */
 static enum stave_status start_index(struct recovery *recovery, struct error *error)
 {
     struct store *store = recovery->store;
     struct error reason = ERROR_NONE;
-    enum stave_status status = error_set(&reason, STAVE_CORRUPT, 0, "%s/" CHECKPOINT_FILE_NAME ": a block is damaged",
-                                         store->dir.path);
+    enum stave_status status = error_set(&reason, STAVE_CORRUPT, 0,
+                                         "%s/" CHECKPOINT_FILE_NAME ": a block is damaged", store->dir.path);
     if (!store->ignores_checkpoint)
         status = checkpoint_image_open(store, recovery->manifest->store_id, &recovery->image, &reason);
     if (status == STAVE_OK && image_fits(recovery)) {
@@ -526,8 +539,8 @@ static enum stave_status replay_log_record(void *context, struct scan *scan, con
     return record->record.kind == RECORD_SPACES ? replay_spaces(log, scan, error) : STAVE_OK;
 }
 
-enum stave_status recovery_replay_log(struct replay *replay, struct replay_spaces *spaces, struct segment *segment,
-                                      uint64_t after, struct error *error)
+enum stave_status recovery_replay_log(struct replay *replay, struct replay_spaces *spaces,
+                                      struct segment *segment, uint64_t after, struct error *error)
 {
     struct log_replay *log = memory_alloc(sizeof(*log));
     if (log == NULL) return no_memory(replay->store, error);
@@ -551,7 +564,8 @@ static enum stave_status replay_open(struct recovery *recovery, struct error *er
     for (size_t i = 0; i < recovery->logend.log_count; i++) {
         struct segment *segment = recovery->opened[i];
         if (segment == NULL) continue;
-        const enum stave_status status = recovery_replay_log(&recovery->replay, &recovery->spaces, segment, after, error);
+        const enum stave_status status =
+            recovery_replay_log(&recovery->replay, &recovery->spaces, segment, after, error);
         if (status != STAVE_OK) return status;
         store->log_since_checkpoint += atomic_load(&segment->end);
     }
@@ -648,7 +662,8 @@ static void trim(struct store *store, const struct segment *segment)
 
 void recovery_clean(struct recovery *recovery)
 {
-    for (size_t i = 0; i < recovery->dropped_count; i++) unlink_segment(recovery->store, recovery->dropped[i]);
+    for (size_t i = 0; i < recovery->dropped_count; i++)
+        unlink_segment(recovery->store, recovery->dropped[i]);
     for (size_t i = 0; i < recovery->logend.log_count; i++)
         if (recovery->opened[i] != NULL) trim(recovery->store, recovery->opened[i]);
 }

@@ -2,10 +2,10 @@
 /*
  * From files to an open store: which segments count, where the log ends, and the index.
  *
- *   V1  A listed file that is missing, short or of another store is an error that names it; an unlisted one of this
- *       store is a leftover and goes, unless a LINK of the log adopts it.                                (P3, P6)
- *   V2  Nothing is appended to a tail that was cut: what counts of it is made durable and sealed, and what does not
- *       is out of the manifest before a byte is written.                                                 (P3, P4)
+ *   V1  A listed file that is missing, short or of another store is an error that names it; an unlisted one
+ *       of this store is a leftover and goes, unless a LINK of the log adopts it. (P3, P6)
+ *   V2  Nothing is appended to a tail that was cut: what counts of it is made durable and sealed, and what
+ *       does not is out of the manifest before a byte is written. (P3, P4)
  *   V3  A file is removed or trimmed only after the manifest that does without it is durable.
  *   V4  Read-only, nothing is written, made or removed.
  *
@@ -32,19 +32,19 @@ struct recovery_file {
 };
 
 struct recovery {
-    struct store           *store;
-    const struct manifest  *manifest;
-    bool                    may_retry; /* read-only: a writer may be at work */
-    struct logend           logend;
+    struct store *store;
+    const struct manifest *manifest;
+    bool may_retry; /* read-only: a writer may be at work */
+    struct logend logend;
     struct checkpoint_image image;
-    struct replay           replay;
-    struct replay_spaces    spaces;
-    struct recovery_file   *files; /* unlisted */
-    size_t                  file_count;
-    size_t                  file_capacity;
-    struct segment         *opened[LOGEND_OPEN_MAX]; /* of logend.logs; NULL: dropped */
-    uint32_t               *dropped; /* listed ids whose files go once the manifest is without them */
-    size_t                  dropped_count;
+    struct replay replay;
+    struct replay_spaces spaces;
+    struct recovery_file *files; /* unlisted */
+    size_t file_count;
+    size_t file_capacity;
+    struct segment *opened[LOGEND_OPEN_MAX]; /* of logend.logs; NULL: dropped */
+    uint32_t *dropped;                       /* listed ids whose files go once the manifest is without them */
+    size_t dropped_count;
 };
 
 #define RECOVERY_NONE ((struct recovery){.store = NULL})
@@ -75,9 +75,12 @@ void recovery_take_manifest(struct store *store, const struct manifest *manifest
 void recovery_take_spaces(const struct manifest *manifest, struct replay_spaces *ret_spaces);
 void recovery_publish_spaces(struct store *store, const struct replay_spaces *spaces);
 
-/* Spaces and the segment's own numbers from the records of an open LOG segment; those above `after` go into the index. */
-enum stave_status recovery_replay_log(struct replay *replay, struct replay_spaces *spaces, struct segment *segment,
-                                      uint64_t after, struct error *error);
+/*
+ * Spaces and the segment's own numbers from the records of an open LOG segment; those above `after` go into
+ * the index.
+ */
+enum stave_status recovery_replay_log(struct replay *replay, struct replay_spaces *spaces,
+                                      struct segment *segment, uint64_t after, struct error *error);
 
 /* First of that many free slots in a row; 0: there are none. */
 uint32_t recovery_find_slots(const struct store *store, uint32_t count);

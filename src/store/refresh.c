@@ -11,7 +11,8 @@
 
 enum {
     ATTEMPTS_MAX = 20,
-    ATTEMPTS_UNCHANGED = 3, /* a writer seals, then replaces the manifest; it replaces the manifest, then removes */
+    ATTEMPTS_UNCHANGED =
+        3, /* a writer seals, then replaces the manifest; it replaces the manifest, then removes */
 };
 
 #define ATTEMPT_NAP_NS UINT64_C(500000)
@@ -25,8 +26,8 @@ static uint8_t *encode(const struct manifest *manifest)
     return bytes;
 }
 
-static enum stave_status manifest_changed(struct store *store, const struct manifest *manifest, bool *ret_changed,
-                                          struct error *error)
+static enum stave_status manifest_changed(struct store *store, const struct manifest *manifest,
+                                          bool *ret_changed, struct error *error)
 {
     struct manifest now = MANIFEST_NONE;
     enum stave_status status = manifest_read(&store->dir, &now, error);
@@ -60,20 +61,23 @@ static void empty(struct store *store)
 }
 
 /* Whether the failure may come of a writer at work, so that another attempt is worth it. */
-static bool is_worth_another(struct store *store, const struct manifest *manifest, enum stave_status status, int attempt)
+static bool is_worth_another(struct store *store, const struct manifest *manifest, enum stave_status status,
+                             int attempt)
 {
     bool changed = false;
     if (attempt == ATTEMPTS_MAX) return false;
     if (status == STAVE_WOULD_BLOCK) return true;
     if (status != STAVE_CORRUPT) return false;
-    return attempt <= ATTEMPTS_UNCHANGED || (manifest_changed(store, manifest, &changed, NULL) == STAVE_OK && changed);
+    return attempt <= ATTEMPTS_UNCHANGED ||
+           (manifest_changed(store, manifest, &changed, NULL) == STAVE_OK && changed);
 }
 
 static enum stave_status open_once(struct store *store, int attempt, bool *ret_again, struct error *error)
 {
     struct manifest manifest = MANIFEST_NONE;
     struct recovery *recovery = memory_alloc_zero(1, sizeof(*recovery));
-    if (recovery == NULL) return error_set(error, STAVE_NO_MEMORY, 0, "%s: no memory to open the store", store->dir.path);
+    if (recovery == NULL)
+        return error_set(error, STAVE_NO_MEMORY, 0, "%s: no memory to open the store", store->dir.path);
     enum stave_status status = manifest_read(&store->dir, &manifest, error);
     if (status != STAVE_OK) goto done;
     status = recovery_run(store, &manifest, attempt < ATTEMPTS_MAX, recovery, error);
@@ -124,7 +128,8 @@ struct refresh {
     struct replay_spaces spaces;
     struct newer *newer;
     size_t newer_count;
-    struct segment **kept; /* segments that the store has after it: listed as they were, and newer ones once published */
+    struct segment *
+        *kept; /* segments that the store has after it: listed as they were, and newer ones once published */
     size_t kept_count;
     struct segment **gone;
     size_t gone_count;
@@ -133,12 +138,14 @@ struct refresh {
 
 static enum stave_status no_memory(const struct refresh *refresh, struct error *error)
 {
-    return error_set(error, STAVE_NO_MEMORY, 0, "%s: no memory to refresh the store", refresh->store->dir.path);
+    return error_set(error, STAVE_NO_MEMORY, 0, "%s: no memory to refresh the store",
+                     refresh->store->dir.path);
 }
 
 static enum stave_status make_lists(struct refresh *refresh, struct error *error)
 {
-    refresh->capacity = refresh->manifest.segment_count + refresh->logend.link_count + refresh->store->segment_count;
+    refresh->capacity =
+        refresh->manifest.segment_count + refresh->logend.link_count + refresh->store->segment_count;
     refresh->newer = memory_alloc_zero(refresh->capacity, sizeof(*refresh->newer));
     refresh->kept = memory_alloc_zero(refresh->capacity, sizeof(struct segment *));
     refresh->gone = memory_alloc_zero(refresh->capacity, sizeof(struct segment *));
@@ -158,14 +165,13 @@ static struct segment *find_same(const struct store *store, const struct manifes
 }
 
 /* Read once more: an open LOG segment, whose numbers and spaces are counted from its start. */
-static enum stave_status open_newer(struct refresh *refresh, const struct manifest_segment *listed, uint64_t length,
-                                    const struct logend_link *link, struct error *error)
+static enum stave_status open_newer(struct refresh *refresh, const struct manifest_segment *listed,
+                                    uint64_t length, const struct logend_link *link, struct error *error)
 {
     struct store *store = refresh->store;
     struct segment *older = find_same(store, listed);
     const bool is_open = listed->state == MANIFEST_SEGMENT_OPEN;
-    if (older != NULL && atomic_load(&older->end) == length && !is_open) {
-        older->sealed = true;
+    if (older != NULL && older->sealed && !is_open) {
         refresh->kept[refresh->kept_count++] = older;
         return STAVE_OK;
     }
@@ -198,9 +204,11 @@ static enum stave_status open_listed(struct refresh *refresh, const struct manif
         if (!is_sealed && length == SEGMENT_HEADER_SIZE) return STAVE_OK;
         return open_newer(refresh, listed, length, NULL, error);
     }
-    if (listed->kind == SEGMENT_OUTPUT) return is_sealed ? open_newer(refresh, listed, listed->length, NULL, error) : STAVE_OK;
+    if (listed->kind == SEGMENT_OUTPUT)
+        return is_sealed ? open_newer(refresh, listed, listed->length, NULL, error) : STAVE_OK;
     const struct logend_link *link = logend_find_link(&refresh->logend, listed->id, listed->identity);
-    if (link == NULL && (!is_sealed || recovery_log_is_open(&refresh->logend, sequence_incarnation(listed->last_sequence))))
+    if (link == NULL &&
+        (!is_sealed || recovery_log_is_open(&refresh->logend, sequence_incarnation(listed->last_sequence))))
         return STAVE_OK;
     struct manifest_segment sealed = *listed;
     sealed.state = MANIFEST_SEGMENT_SEALED;
@@ -208,7 +216,8 @@ static enum stave_status open_listed(struct refresh *refresh, const struct manif
 }
 
 /* A LARGE segment that only the log knows yet. */
-static enum stave_status open_linked(struct refresh *refresh, const struct logend_link *link, struct error *error)
+static enum stave_status open_linked(struct refresh *refresh, const struct logend_link *link,
+                                     struct error *error)
 {
     struct store *store = refresh->store;
     if (manifest_find_segment(&refresh->manifest, link->segment_id) != NULL) return STAVE_OK;
@@ -219,7 +228,8 @@ static enum stave_status open_linked(struct refresh *refresh, const struct logen
         return error_set(error, STAVE_LIMIT, 0, "%s: no address space left", store->dir.path);
     const enum stave_status status = open_newer(refresh, &listing, link->length, link, error);
     if (status == STAVE_OK && older == NULL) /* taken, until it is published */
-        for (uint32_t i = 0; i < listing.slot_count; i++) store->slot_quarantine[listing.first_slot + i] = UINT32_MAX;
+        for (uint32_t i = 0; i < listing.slot_count; i++)
+            store->slot_quarantine[listing.first_slot + i] = UINT32_MAX;
     return status;
 }
 
@@ -289,7 +299,8 @@ static enum stave_status publish_all(struct refresh *refresh, struct error *erro
             replace(refresh->store, newer->older, newer->segment);
             refresh->gone[refresh->gone_count++] = newer->older;
         } else if (segment_publish(refresh->store, newer->segment) != STAVE_OK) {
-            for (size_t k = i; k < refresh->newer_count; k++) segment_free(refresh->store, refresh->newer[k].segment);
+            for (size_t k = i; k < refresh->newer_count; k++)
+                segment_free(refresh->store, refresh->newer[k].segment);
             refresh->newer_count = i;
             return no_memory(refresh, error);
         }
@@ -306,9 +317,10 @@ static const struct newer *find_newer(const struct refresh *refresh, const struc
 }
 
 /*
- * The sequence from which on the log is read (again). What compaction wrote holds records that were live at its
- * horizon; what was deleted or replaced since has to be known beside it, or an old value would come back (P4). So it
- * is with a LARGE segment that was adopted at another place before the manifest gave it its own. After a refresh that failed in the middle, all is read.
+ * The sequence from which on the log is read (again). What compaction wrote holds records that were live at
+ * its horizon; what was deleted or replaced since has to be known beside it, or an old value would come back
+ * (P4). So it is with a LARGE segment that was adopted at another place before the manifest gave it its own.
+ * After a refresh that failed in the middle, all is read.
  */
 static uint64_t find_floor(const struct refresh *refresh, uint64_t after)
 {
@@ -330,7 +342,8 @@ static bool job_of(const struct refresh *refresh, struct segment *segment, uint6
         ret_job->after = 0;
         return true;
     }
-    if (newer != NULL && newer->older != NULL && floor == after) ret_job->start = atomic_load(&newer->older->end);
+    if (newer != NULL && newer->older != NULL && floor == after)
+        ret_job->start = atomic_load(&newer->older->end);
     return segment->last_sequence > floor;
 }
 
@@ -350,7 +363,8 @@ static enum stave_status replay_newer(struct refresh *refresh, uint64_t after, s
     for (size_t log = 0; log < refresh->logend.log_count && status == STAVE_OK; log++)
         for (size_t i = 0; i < refresh->newer_count && status == STAVE_OK; i++)
             if (refresh->newer[i].segment->id == refresh->logend.logs[log].listed->id)
-                status = recovery_replay_log(&refresh->replay, &refresh->spaces, refresh->newer[i].segment, floor, error);
+                status = recovery_replay_log(&refresh->replay, &refresh->spaces, refresh->newer[i].segment,
+                                             floor, error);
     replay_end(&refresh->replay);
     if (status == STAVE_OK) recovery_publish_spaces(store, &refresh->spaces);
     return status;
@@ -365,7 +379,8 @@ static int by_address(const void *left, const void *right)
 
 static bool is_kept(const struct refresh *refresh, struct segment *segment)
 {
-    return bsearch(&segment, refresh->kept, refresh->kept_count, sizeof(struct segment *), by_address) != NULL;
+    return bsearch(&segment, refresh->kept, refresh->kept_count, sizeof(struct segment *), by_address) !=
+           NULL;
 }
 
 static bool leads_nowhere(void *context, uint64_t location)
@@ -382,7 +397,8 @@ static void withdraw_gone(struct refresh *refresh)
         struct segment *segment = store->segments[i - 1];
         if (is_kept(refresh, segment)) continue;
         segment_withdraw(store, segment);
-        for (uint32_t k = 0; k < segment->slot_count; k++) store->slot_quarantine[segment->first_slot + k] = 0;
+        for (uint32_t k = 0; k < segment->slot_count; k++)
+            store->slot_quarantine[segment->first_slot + k] = 0;
         refresh->gone[refresh->gone_count++] = segment;
     }
     if (refresh->gone_count == before) return;
@@ -407,7 +423,8 @@ static enum stave_status take_over(struct refresh *refresh, struct error *error)
     struct store *store = refresh->store;
     const uint64_t after = atomic_load(&store->sequence);
     if (slots_clash(refresh))
-        return error_set(error, STAVE_LIMIT, 0, "%s: the store has changed too much; open it again", store->dir.path);
+        return error_set(error, STAVE_LIMIT, 0, "%s: the store has changed too much; open it again",
+                         store->dir.path);
     refresh->replay = (struct replay){.store = store};
     recovery_take_manifest(store, &refresh->manifest);
     recovery_take_spaces(&refresh->manifest, &refresh->spaces);
@@ -422,7 +439,8 @@ static enum stave_status take_over(struct refresh *refresh, struct error *error)
 }
 
 /* One attempt. */
-static enum stave_status refresh_once(struct refresh *refresh, int attempt, bool *ret_again, struct error *error)
+static enum stave_status refresh_once(struct refresh *refresh, int attempt, bool *ret_again,
+                                      struct error *error)
 {
     struct store *store = refresh->store;
     enum stave_status status = open_everything(refresh, attempt < ATTEMPTS_MAX, error);
@@ -440,7 +458,8 @@ static enum stave_status refresh_once(struct refresh *refresh, int attempt, bool
 static enum stave_status refresh_store(struct store *store, struct error *error)
 {
     struct refresh *refresh = memory_alloc_zero(1, sizeof(*refresh));
-    if (refresh == NULL) return error_set(error, STAVE_NO_MEMORY, 0, "%s: no memory to refresh the store", store->dir.path);
+    if (refresh == NULL)
+        return error_set(error, STAVE_NO_MEMORY, 0, "%s: no memory to refresh the store", store->dir.path);
     refresh->store = store;
     enum stave_status status = STAVE_WOULD_BLOCK;
     bool again = true;

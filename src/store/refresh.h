@@ -3,8 +3,10 @@
  * A store opened read-only, beside a writer: as of its open, and as of each refresh.
  *
  *   F1  Nothing in the directory is made, changed or removed.
- *   F2  What is read is one manifest and the files that it lists; when it was replaced meanwhile, it is read again.
- *   F3  A refresh that fails leaves the store as it was, or with a part of what is new: each entry is right by itself.
+ *   F2  What is read is one manifest and the files that it lists; when it was replaced meanwhile, it is read
+ *       again.
+ *   F3  A refresh that fails leaves the store as it was, or with a part of what is new: each entry is right
+ *       by itself.
  *
  * upkeep_lock: one refresh at a time. Readers go on.
  */

@@ -39,17 +39,18 @@ bool replay_generations_have(const struct replay_generations *generations, uint3
 /* ------------------------------------------------------------------ the older record of the same key */
 
 struct older {
-    bool     found;
+    bool found;
     uint64_t location;
     uint64_t sequence;
     uint64_t size;
     uint32_t segment_id;
-    uint8_t  kind;
+    uint8_t kind;
 };
 
 static bool same_key(const struct reading *a, const struct reading *b)
 {
-    if (a->record.generation != b->record.generation || a->record.key_size != b->record.key_size) return false;
+    if (a->record.generation != b->record.generation || a->record.key_size != b->record.key_size)
+        return false;
     return a->record.key_size == 0 || memcmp(a->key, b->key, a->record.key_size) == 0;
 }
 
@@ -71,12 +72,12 @@ static enum stave_status compare_at(struct store *store, const struct replay_ite
     status = reading_begin(store, item->location, 0, &new);
     if (status != STAVE_OK || !same_key(&old, &new)) goto done;
     *ret_older = (struct older){
-        .found      = true,
-        .location   = location,
-        .sequence   = old.record.sequence,
-        .size       = record_size(&old.record),
+        .found = true,
+        .location = location,
+        .sequence = old.record.sequence,
+        .size = record_size(&old.record),
         .segment_id = old.segment->id,
-        .kind       = old.record.kind,
+        .kind = old.record.kind,
     };
 done:
     reading_end(&old);
@@ -84,7 +85,8 @@ done:
     return status < 0 && !is_passed_over(status) ? status : STAVE_OK;
 }
 
-static enum stave_status begin_probe(const struct replay *replay, uint64_t hash, struct keydir_probe *ret_probe)
+static enum stave_status begin_probe(const struct replay *replay, uint64_t hash,
+                                     struct keydir_probe *ret_probe)
 {
     struct keydir *keydir = &replay->store->keydir;
     if (replay->is_filling == NULL) return keydir_probe_begin(keydir, hash, ret_probe);
@@ -134,7 +136,8 @@ static bool wins(const struct replay_item *item, const struct older *older)
 }
 
 /* A block filled by hand has been accounted for already. */
-static enum stave_status fill(struct replay *replay, const struct replay_item *item, const struct older *older)
+static enum stave_status fill(struct replay *replay, const struct replay_item *item,
+                              const struct older *older)
 {
     struct keydir *keydir = &replay->store->keydir;
     const uint32_t block = keydir_block_of(keydir, item->hash);
@@ -143,7 +146,8 @@ static enum stave_status fill(struct replay *replay, const struct replay_item *i
     return STAVE_OK;
 }
 
-static enum stave_status enter(struct replay *replay, const struct replay_item *item, const struct older *older)
+static enum stave_status enter(struct replay *replay, const struct replay_item *item,
+                               const struct older *older)
 {
     struct store *store = replay->store;
     if (!older->found) {
@@ -186,7 +190,8 @@ static void prefetch(const struct replay *replay, const struct replay_item *item
     struct keydir_probe probe;
     uint64_t location;
     if (replay->is_filling != NULL) return;
-    if (at + PREFETCH_BUCKET_AHEAD < count) keydir_prefetch(&store->keydir, items[at + PREFETCH_BUCKET_AHEAD].hash);
+    if (at + PREFETCH_BUCKET_AHEAD < count)
+        keydir_prefetch(&store->keydir, items[at + PREFETCH_BUCKET_AHEAD].hash);
     if (at + PREFETCH_RECORD_AHEAD >= count) return;
     const struct replay_item *item = &items[at + PREFETCH_RECORD_AHEAD];
     if (!keydir_block_is_loaded(&store->keydir, keydir_block_of(&store->keydir, item->hash))) return;

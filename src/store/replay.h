@@ -2,11 +2,12 @@
 /*
  * Records read back into the index.
  *
- *   R1  Per key the highest sequence wins, in whichever order the files are read; of one record that stands in two
- *       segments, the copy in the segment with the higher id.                                              (P4)
- *   R2  A tombstone is an entry of the index until all has been read: then what older record comes later loses too. (P4)
+ *   R1  Per key the highest sequence wins, in whichever order the files are read; of one record that stands
+ *       in two segments, the copy in the segment with the higher id. (P4)
+ *   R2  A tombstone is an entry of the index until all has been read: then what older record comes later
+ *       loses too. (P4)
  *   R3  Whenever an entry changes, the live bytes of its segments change with it.
- *   R4  A record whose payload is damaged claims its key like any other.                                   (P6)
+ *   R4  A record whose payload is damaged claims its key like any other. (P6)
  *
  * One thread applies; the caller holds the write lock, or is alone.
  */
@@ -27,7 +28,7 @@ struct replay_item {
     uint64_t sequence;
     uint64_t size; /* of the whole record */
     uint32_t segment_id;
-    uint8_t  kind;
+    uint8_t kind;
 };
 
 struct replay_tombstone {
@@ -43,12 +44,13 @@ struct replay_generations {
 };
 
 struct replay {
-    struct store            *store;
+    struct store *store;
     struct replay_tombstone *tombstones;
-    size_t                   tombstone_count;
-    size_t                   tombstone_capacity;
-    uint64_t                 item_count;
-    const uint8_t           *is_filling; /* not NULL: blocks of the index that are filled by hand, which all items belong to */
+    size_t tombstone_count;
+    size_t tombstone_capacity;
+    uint64_t item_count;
+    const uint8_t
+        *is_filling; /* not NULL: blocks of the index that are filled by hand, which all items belong to */
 };
 
 #define REPLAY_NONE ((struct replay){.store = NULL})
@@ -79,15 +81,16 @@ static inline bool replay_wants(const struct record *record)
     return record->kind == RECORD_PUT || record->kind == RECORD_TOMBSTONE;
 }
 
-static inline struct replay_item replay_item_of(const struct segment *segment, const struct scan_record *record)
+static inline struct replay_item replay_item_of(const struct segment *segment,
+                                                const struct scan_record *record)
 {
     return (struct replay_item){
-        .hash       = record->record.key_hash,
-        .location   = location_in(segment, record->offset),
-        .sequence   = record->record.sequence,
-        .size       = record_size(&record->record),
+        .hash = record->record.key_hash,
+        .location = location_in(segment, record->offset),
+        .sequence = record->record.sequence,
+        .size = record_size(&record->record),
         .segment_id = segment->id,
-        .kind       = record->record.kind,
+        .kind = record->record.kind,
     };
 }
 

@@ -40,7 +40,8 @@ enum stave_status store_error(struct store *store, enum stave_status status, con
 static bool slot_is_free(const struct store *store, uint32_t slot)
 {
     const uint32_t quarantine = store->slot_quarantine[slot];
-    if (quarantine != 0 && (quarantine == SLOT_TAKEN || store->checkpoint_installed < quarantine)) return false;
+    if (quarantine != 0 && (quarantine == SLOT_TAKEN || store->checkpoint_installed < quarantine))
+        return false;
     return atomic_load_explicit(&store->slots[slot], memory_order_relaxed) == NULL;
 }
 
@@ -92,8 +93,8 @@ static enum stave_status take_identity(struct store *store, struct segment *segm
 }
 
 /* The blocks of RESERVE become the new file's, when the disk has no others. */
-static enum stave_status make_file(struct store *store, struct segment *segment, uint64_t allocate, bool reserve,
-                                   struct error *error)
+static enum stave_status make_file(struct store *store, struct segment *segment, uint64_t allocate,
+                                   bool reserve, struct error *error)
 {
     char name[SEGMENT_FILE_NAME_SIZE];
     segment_file_name(segment->id, name);
@@ -145,10 +146,12 @@ static enum stave_status map_segment(struct store *store, struct segment *segmen
 }
 
 enum stave_status segment_create(struct store *store, uint32_t kind, uint64_t capacity, uint64_t allocate,
-                                 uint64_t horizon, bool reserve, struct segment **ret_segment, struct error *error)
+                                 uint64_t horizon, bool reserve, struct segment **ret_segment,
+                                 struct error *error)
 {
     struct segment *segment = memory_alloc_zero(1, sizeof(*segment));
-    if (segment == NULL) return error_set(error, STAVE_NO_MEMORY, 0, "%s: no memory for a segment", store->dir.path);
+    if (segment == NULL)
+        return error_set(error, STAVE_NO_MEMORY, 0, "%s: no memory for a segment", store->dir.path);
     segment->file = FILE_NONE;
     segment->map = MAP_NONE;
     segment->kind = kind;
@@ -167,8 +170,9 @@ enum stave_status segment_create(struct store *store, uint32_t kind, uint64_t ca
         mutex_unlock(&store->write_lock);
         segment->horizon = (uint64_t)segment->incarnation << SEQUENCE_BITS;
         segment->start_spaces = memory_alloc_zero(STAVE_SPACE_COUNT_MAX, sizeof(*segment->start_spaces));
-        status = segment->start_spaces == NULL ? error_set(error, STAVE_NO_MEMORY, 0, "no memory for a segment")
-                                               : STAVE_OK;
+        status = segment->start_spaces == NULL
+                     ? error_set(error, STAVE_NO_MEMORY, 0, "no memory for a segment")
+                     : STAVE_OK;
         if (status != STAVE_OK) goto failed;
     }
     status = take_identity(store, segment, error);
@@ -230,7 +234,8 @@ static enum stave_status check_header(struct store *store, struct segment *segme
     enum stave_status status = file_read_at(&segment->file, bytes, sizeof(bytes), 0, error);
     if (status != STAVE_OK) return status;
     status = segment_decode_header(bytes, sizeof(bytes), &header);
-    if (status < 0) return file_error(&segment->file, error, status, 0, "the header of the segment is damaged");
+    if (status < 0)
+        return file_error(&segment->file, error, status, 0, "the header of the segment is damaged");
     if (status > 0 || header.id != segment->id || header.identity != segment->identity)
         return file_error(&segment->file, error, STAVE_CORRUPT, 0,
                           "the segment is not the one that the manifest of %s lists", store->dir.path);
@@ -241,7 +246,8 @@ enum stave_status segment_open(struct store *store, const struct manifest_segmen
                                struct segment **ret_segment, struct error *error)
 {
     struct segment *segment = memory_alloc_zero(1, sizeof(*segment));
-    if (segment == NULL) return error_set(error, STAVE_NO_MEMORY, 0, "%s: no memory for a segment", store->dir.path);
+    if (segment == NULL)
+        return error_set(error, STAVE_NO_MEMORY, 0, "%s: no memory for a segment", store->dir.path);
     segment->file = FILE_NONE;
     segment->map = MAP_NONE;
     take_listed(segment, listed);
@@ -255,12 +261,14 @@ enum stave_status segment_open(struct store *store, const struct manifest_segmen
     uint64_t size = 0;
     enum stave_status status = file_open(&store->dir, name, false, &segment->file, error);
     if (status == STAVE_NOT_FOUND)
-        status = error_set(error, STAVE_CORRUPT, 0, "%s/%s: the manifest lists this segment, but it is missing",
-                           store->dir.path, name);
+        status =
+            error_set(error, STAVE_CORRUPT, 0, "%s/%s: the manifest lists this segment, but it is missing",
+                      store->dir.path, name);
     if (status == STAVE_OK) status = file_size(&segment->file, &size, error);
     if (status == STAVE_OK && size < length)
-        status = file_error(&segment->file, error, STAVE_CORRUPT, 0, "the file ends at %llu, the segment at %llu",
-                            (unsigned long long)size, (unsigned long long)length);
+        status =
+            file_error(&segment->file, error, STAVE_CORRUPT, 0, "the file ends at %llu, the segment at %llu",
+                       (unsigned long long)size, (unsigned long long)length);
     if (status == STAVE_OK) status = check_header(store, segment, error);
     if (status == STAVE_OK && store->options.reads == STAVE_READS_MAPPED) {
         status = map_file(&segment->file, (size_t)length, false, &segment->map, error);
@@ -296,7 +304,8 @@ enum stave_status segment_publish(struct store *store, struct segment *segment)
         store->segment_capacity = capacity;
     }
     size_t at = store->segment_count++;
-    for (; at > 0 && store->segments[at - 1]->id > segment->id; at--) store->segments[at] = store->segments[at - 1];
+    for (; at > 0 && store->segments[at - 1]->id > segment->id; at--)
+        store->segments[at] = store->segments[at - 1];
     store->segments[at] = segment;
     for (uint32_t i = 0; i < segment->slot_count; i++) {
         store->slot_quarantine[segment->first_slot + i] = 0;

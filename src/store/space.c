@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Spaces: numbers that map to generations. Records name the generation, so dropping a space is giving it a new one,
- * and what the old one leaves is dead.
+ * Spaces: numbers that map to generations. Records name the generation, so dropping a space is giving it a
+ * new one, and what the old one leaves is dead.
  */
 #include "store/background.h"
 #include "store/operation.h"

@@ -2,16 +2,18 @@
 /*
  * The open store: what its modules share. stave.h is the way in from outside.
  *
- *   T1  One log, one order: records get their sequence and their place in the tail under write_lock.       (P3)
- *   T2  Only the holder of write_lock changes an entry of the index, each by one atomic store.             (P7)
+ *   T1  One log, one order: records get their sequence and their place in the tail under write_lock. (P3)
+ *   T2  Only the holder of write_lock changes an entry of the index, each by one atomic store. (P7)
  *   T3  A reader that is inside an epoch may use every segment it found in the slot table.
  *   T4  A segment leaves the slot table before its file is removed, and its mapping ends after an epoch has
  *       passed and its last reference is gone.
  *   T5  At most one segment is being sealed; it and the tail are the only ones whose bytes still change.
- *   T6  A segment is listed in the durable manifest before a record in it counts (LARGE ones: a LINK adopts them).
- *   T7  After `failed` is set nothing is written any more.                                                 (P13)
+ *   T6  A segment is listed in the durable manifest before a record in it counts (LARGE ones: a LINK adopts
+ *       them).
+ *   T7  After `failed` is set nothing is written any more. (P13)
  *
- * Locks, in the order in which they are taken: upkeep_lock, manifest_lock, sync_lock, write_lock. Readers take none.
+ * Locks, in the order in which they are taken: upkeep_lock, manifest_lock, sync_lock, write_lock. Readers
+ * take none.
  */
 #ifndef STAVE_STORE_STORE_H
 #define STAVE_STORE_STORE_H
@@ -33,10 +35,10 @@
 #include "stave.h"
 #include "store/epoch.h"
 
-#define LOCATION_UNIT 16u                                    /* bytes */
-#define SLOT_UNITS (MANIFEST_SLOT_SIZE / LOCATION_UNIT)      /* locations of one slot */
-#define SLOT_SHIFT 18                                        /* log2 of SLOT_UNITS */
-#define SEQUENCE_BITS 32                                     /* of the counter; above it the incarnation */
+#define LOCATION_UNIT 16u                               /* bytes */
+#define SLOT_UNITS (MANIFEST_SLOT_SIZE / LOCATION_UNIT) /* locations of one slot */
+#define SLOT_SHIFT 18                                   /* log2 of SLOT_UNITS */
+#define SEQUENCE_BITS 32                                /* of the counter; above it the incarnation */
 
 struct segment {
     /* fixed once the segment is in the slot table */
@@ -55,9 +57,9 @@ struct segment {
     _Atomic uint32_t references; /* views, cursors and feeds that use it (T4) */
 
     /* write_lock */
-    uint64_t live_size;        /* bytes of records that the index points to */
+    uint64_t live_size; /* bytes of records that the index points to */
     uint64_t live_count;
-    uint64_t image_live_size;  /* the same as of the checkpoint being taken */
+    uint64_t image_live_size; /* the same as of the checkpoint being taken */
     uint64_t image_live_count;
     uint64_t last_sequence;
     uint64_t record_count;
@@ -79,7 +81,8 @@ struct segment {
     _Atomic uint64_t granted;   /* bytes whose pages may be stored to without a fault that fails */
     _Atomic bool preparing;     /* the preparer is at work on it: not to be sealed now */
     bool written;               /* appended to by pwrite, not through the map */
-    struct manifest_space *start_spaces; /* LOG: the spaces at its start, SPACE_COUNT of them; freed once sealed */
+    struct manifest_space
+        *start_spaces; /* LOG: the spaces at its start, SPACE_COUNT of them; freed once sealed */
 };
 
 struct stave {
@@ -108,50 +111,50 @@ struct store {
     bool maps_safely;   /* the file system allows a mapped tail */
 
     struct mutex write_lock;
-    struct keydir keydir;                     /* readers free, changes under write_lock (T2) */
-    struct segment *_Atomic *slots;           /* MANIFEST_SLOT_MAX pointers, touched lazily */
+    struct keydir keydir;                                  /* readers free, changes under write_lock (T2) */
+    struct segment *_Atomic *slots;                        /* MANIFEST_SLOT_MAX pointers, touched lazily */
     _Atomic uint32_t generation_of[STAVE_SPACE_COUNT_MAX]; /* write_lock to change */
-    uint64_t count_of[STAVE_SPACE_COUNT_MAX]; /* write_lock */
-    uint64_t spaces_version;                  /* write_lock; grows with each drop and swap */
-    struct segment **segments;                /* all, by id; write_lock */
-    size_t segment_count;                     /* write_lock */
+    uint64_t count_of[STAVE_SPACE_COUNT_MAX];              /* write_lock */
+    uint64_t spaces_version;                               /* write_lock; grows with each drop and swap */
+    struct segment **segments;                             /* all, by id; write_lock */
+    size_t segment_count;                                  /* write_lock */
     size_t segment_capacity;
-    struct segment *tail;                     /* write_lock; NULL when read-only */
-    struct segment *sealing;                  /* write_lock (T5) */
-    struct segment *spare;                    /* write_lock; listed, empty */
-    enum stave_status spare_status;           /* write_lock; why there is no spare */
-    uint64_t room_wanted;                     /* write_lock; what the next spare has to hold */
-    _Atomic uint64_t prepare_low;             /* the preparer is woken when less than this is granted ahead */
-    uint64_t spare_attempts;                  /* write_lock; how often the syncer tried to make one */
-    uint64_t counter;                         /* write_lock; next low half of a sequence */
-    _Atomic uint64_t sequence;                /* newest published */
-    _Atomic uint64_t batch_version;           /* odd while a batch is being applied */
-    uint32_t incarnation;                     /* write_lock; highest ever listed */
-    uint32_t next_segment_id;                 /* write_lock */
-    uint32_t next_slot;                       /* write_lock */
-    uint32_t next_generation;                 /* write_lock */
-    uint32_t swept_generation;                /* write_lock */
-    uint64_t feed_floor;                      /* write_lock */
-    uint32_t *slot_quarantine;                /* write_lock; checkpoint_number when freed, plus 1; 0: free */
-    uint32_t checkpoint_number;               /* write_lock; of those begun */
-    uint32_t checkpoint_installed;            /* write_lock; number of the last one installed */
-    uint32_t checkpoint_position;             /* write_lock; blocks below it are in the image being taken */
-    bool checkpoint_running;                  /* write_lock */
-    uint64_t log_since_checkpoint;            /* write_lock; bytes */
-    uint64_t compaction_horizon;              /* write_lock; lowest horizon of a compaction under way; 0: none */
-    _Atomic bool throttle;                    /* disk_ratio_percent is reached: writers wait for compaction */
-    bool closing;                             /* write_lock */
-    struct condition roll_done;               /* write_lock; spare made, sealing done, space given back */
+    struct segment *tail;           /* write_lock; NULL when read-only */
+    struct segment *sealing;        /* write_lock (T5) */
+    struct segment *spare;          /* write_lock; listed, empty */
+    enum stave_status spare_status; /* write_lock; why there is no spare */
+    uint64_t room_wanted;           /* write_lock; what the next spare has to hold */
+    _Atomic uint64_t prepare_low;   /* the preparer is woken when less than this is granted ahead */
+    uint64_t spare_attempts;        /* write_lock; how often the syncer tried to make one */
+    uint64_t counter;               /* write_lock; next low half of a sequence */
+    _Atomic uint64_t sequence;      /* newest published */
+    _Atomic uint64_t batch_version; /* odd while a batch is being applied */
+    uint32_t incarnation;           /* write_lock; highest ever listed */
+    uint32_t next_segment_id;       /* write_lock */
+    uint32_t next_slot;             /* write_lock */
+    uint32_t next_generation;       /* write_lock */
+    uint32_t swept_generation;      /* write_lock */
+    uint64_t feed_floor;            /* write_lock */
+    uint32_t *slot_quarantine;      /* write_lock; checkpoint_number when freed, plus 1; 0: free */
+    uint32_t checkpoint_number;     /* write_lock; of those begun */
+    uint32_t checkpoint_installed;  /* write_lock; number of the last one installed */
+    uint32_t checkpoint_position;   /* write_lock; blocks below it are in the image being taken */
+    bool checkpoint_running;        /* write_lock */
+    uint64_t log_since_checkpoint;  /* write_lock; bytes */
+    uint64_t compaction_horizon;    /* write_lock; lowest horizon of a compaction under way; 0: none */
+    _Atomic bool throttle;          /* disk_ratio_percent is reached: writers wait for compaction */
+    bool closing;                   /* write_lock */
+    struct condition roll_done;     /* write_lock; spare made, sealing done, space given back */
 
     _Atomic int failed; /* enum stave_status; set once (T7) */
 
     struct mutex sync_lock; /* one leader syncs; followers wait on sync_done */
     struct condition sync_done;
-    bool sync_running;                  /* sync_lock */
-    uint64_t sync_wanted;               /* sync_lock; highest sequence asked for in the background */
+    bool sync_running;    /* sync_lock */
+    uint64_t sync_wanted; /* sync_lock; highest sequence asked for in the background */
     _Atomic uint64_t durable_sequence;
-    struct event durable_event;         /* sync_lock to make it */
-    struct segment **unsynced_large;    /* write_lock; LARGE segments published since the last sync */
+    struct event durable_event;      /* sync_lock to make it */
+    struct segment **unsynced_large; /* write_lock; LARGE segments published since the last sync */
     size_t unsynced_large_count;
     size_t unsynced_large_capacity;
 
@@ -159,7 +162,8 @@ struct store {
     uint32_t sweep_next_id; /* upkeep_lock; segments below it are done */
     uint64_t sweep_mask;    /* upkeep_lock; bits in spaces_mask of what it looks for */
     bool sweep_knows;       /* upkeep_lock; sweep_generations is known */
-    uint32_t sweep_generations[STAVE_SPACE_COUNT_MAX]; /* upkeep_lock; those in use when the newest sweep began */
+    uint32_t
+        sweep_generations[STAVE_SPACE_COUNT_MAX]; /* upkeep_lock; those in use when the newest sweep began */
 
     struct segment **retired; /* upkeep_lock; withdrawn, still referenced */
     size_t retired_count;
@@ -172,8 +176,8 @@ struct store {
     struct mutex thread_lock; /* wakes the background threads; leaf */
     struct condition preparer_wake, syncer_wake, worker_wake;
     _Atomic bool preparer_asked, syncer_asked, worker_asked; /* set under thread_lock */
-    _Atomic bool stopping; /* set under thread_lock */
-    bool worker_is_gone; /* thread_lock; then the others may go */
+    _Atomic bool stopping;                                   /* set under thread_lock */
+    bool worker_is_gone;                                     /* thread_lock; then the others may go */
     struct thread preparer, syncer, worker;
     bool threads_running;
 
@@ -187,8 +191,11 @@ struct store {
     bool image_is_damaged;   /* a block of it was, while replaying: to be opened again without it */
     bool recovering;         /* alone: damaged index blocks are not repaired one by one */
     struct mutex load_lock;  /* index blocks of a checkpoint are loaded one at a time */
-    struct checkpoint_source *checkpoint_source; /* checkpointing.c: the file blocks are loaded from; NULL if none */
-    bool refresh_incomplete; /* upkeep_lock; read-only: a refresh failed in the middle, the next one reads all again */
+    struct checkpoint_source
+        *checkpoint_source; /* checkpointing.c: the file blocks are loaded from; NULL if none */
+    bool
+        /* upkeep_lock; read-only: a refresh failed in the middle, the next one reads all again */
+        refresh_incomplete;
 
     struct stave handles[STAVE_SPACE_COUNT_MAX];
 };
@@ -220,7 +227,10 @@ void store_apply_options(struct store *store);
 
 /* ------------------------------------------------------------------ accounting; write_lock */
 
-/* A record at `location` begins or ceases to be the newest of its key. `hash` tells which image it belongs to. */
+/*
+ * A record at `location` begins or ceases to be the newest of its key. `hash` tells which image it belongs
+ * to.
+ */
 void account_live(struct store *store, uint64_t location, uint64_t hash, uint64_t size);
 void account_dead(struct store *store, uint64_t location, uint64_t hash, uint64_t size);
 /* What a segment has to remember of a record appended to it. */

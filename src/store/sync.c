@@ -2,10 +2,10 @@
 /*
  * Durability.
  *
- *   Y1  One thread leads a sync at a time; what it makes durable is one prefix of the log.                (P3)
- *   Y2  durable_sequence grows only after every file that holds an earlier record was synced.             (P2)
- *   Y3  A failed sync is final: `failed` is set before anybody who waits is woken.                       (P13)
- *   Y4  A MARK names an end that was durable before the mark was written.                                 (P6)
+ *   Y1  One thread leads a sync at a time; what it makes durable is one prefix of the log. (P3)
+ *   Y2  durable_sequence grows only after every file that holds an earlier record was synced. (P2)
+ *   Y3  A failed sync is final: `failed` is set before anybody who waits is woken. (P13)
+ *   Y4  A MARK names an end that was durable before the mark was written. (P6)
  */
 #include "store/sync.h"
 
@@ -189,7 +189,8 @@ static enum stave_status make_spare(struct store *store, struct segment **ret_sp
     const bool always = atomic_load(&store->sync_mode) == STAVE_SYNC_ALWAYS;
     if (wanted + 2 * SEGMENT_HEADER_SIZE + MAP_PAGE_SIZE > capacity)
         capacity = align_up(wanted + 2 * SEGMENT_HEADER_SIZE, MAP_PAGE_SIZE) + MAP_PAGE_SIZE;
-    const uint64_t allocation = capacity < SPARE_ALLOCATION ? align_up(capacity, MAP_PAGE_SIZE) : SPARE_ALLOCATION;
+    const uint64_t allocation =
+        capacity < SPARE_ALLOCATION ? align_up(capacity, MAP_PAGE_SIZE) : SPARE_ALLOCATION;
     struct segment *spare = NULL;
     const enum stave_status status =
         segment_create(store, SEGMENT_LOG, capacity, allocation, 0, false, &spare, error);
@@ -205,7 +206,8 @@ static enum stave_status seal(struct store *store, struct segment *segment, stru
     if (segment->sealed) return STAVE_OK;
     struct error failure = {.status = STAVE_OK};
     lead_begin(store);
-    enum stave_status status = atomic_load(&store->failed) != STAVE_OK ? STAVE_FAILED : sync_once(store, true);
+    enum stave_status status =
+        atomic_load(&store->failed) != STAVE_OK ? STAVE_FAILED : sync_once(store, true);
     if (status == STAVE_OK) {
         status = segment_seal(store, segment, &failure);
         if (status != STAVE_OK) store_fail(store, status, &failure);
@@ -249,7 +251,8 @@ static void unlist_spare(struct store *store, struct segment *spare)
 }
 
 /* Tells the writers what has become of the spare and of what was being sealed. */
-static void finish_turn(struct store *store, struct segment *spare, struct segment *sealed, enum stave_status status)
+static void finish_turn(struct store *store, struct segment *spare, struct segment *sealed,
+                        enum stave_status status)
 {
     mutex_lock(&store->write_lock);
     store->spare_attempts++;

@@ -7,7 +7,10 @@
 
 #include "store/store.h"
 
-/* No lock held. Returns when everything up to `sequence` is durable; callers share syncs. STAVE_OK or STAVE_FAILED. */
+/*
+ * No lock held. Returns when everything up to `sequence` is durable; callers share syncs. STAVE_OK or
+ * STAVE_FAILED.
+ */
 enum stave_status sync_to(struct store *store, uint64_t sequence);
 /* The same in the background; returns at once. */
 void sync_ask(struct store *store, uint64_t sequence);

@@ -5,9 +5,9 @@
  *   W1  Bytes at and beyond `end` of the tail are not records yet; readers stop before them.
  *   W2  Nothing is stored to through the map above `granted` (no SIGBUS).
  *   W3  The last DELETE_RESERVE allocated bytes of a tail are for deletes, so that a full disk can be deleted
- *       out of; the last MARK_ROOM bytes of a segment are for a MARK.                                     (P9)
- *   W4  The counter goes on from one tail to the next (behind 2^31 it begins anew), so that recovery can tell whether
- *       the end of a tail is missing before it takes what follows.                                         (P3)
+ *       out of; the last MARK_ROOM bytes of a segment are for a MARK. (P9)
+ *   W4  The counter goes on from one tail to the next (behind 2^31 it begins anew), so that recovery can tell
+ *       whether the end of a tail is missing before it takes what follows. (P3)
  */
 #include "store/writer.h"
 
@@ -108,12 +108,16 @@ void writer_begin_roll(struct store *store)
     store->sealing = store->tail;
     store->tail = next;
     store->spare = NULL;
-    if (store->counter >= COUNTER_RESTART) store->counter = 1; /* else a gap between segments would not be seen */
+    if (store->counter >= COUNTER_RESTART)
+        store->counter = 1; /* else a gap between segments would not be seen */
     background_wake_syncer(store);
     background_wake_preparer(store);
 }
 
-/* write_lock. Rolls, or waits for what a roll needs; a spare that cannot be made is reported once per attempt. */
+/*
+ * write_lock. Rolls, or waits for what a roll needs; a spare that cannot be made is reported once per
+ * attempt.
+ */
 static enum stave_status roll_or_wait(struct store *store, uint64_t size)
 {
     if (store->sealing == NULL && store->spare != NULL && fits(store->spare, size)) {
@@ -194,7 +198,8 @@ static enum stave_status append_written(struct segment *tail, const struct recor
     if (status == STAVE_OK)
         status = file_write_at(&tail->file, key, record->key_size, offset + header_size, error);
     if (status == STAVE_OK)
-        status = file_write_at(&tail->file, value, record->value_size, offset + header_size + record->key_size, error);
+        status = file_write_at(&tail->file, value, record->value_size,
+                               offset + header_size + record->key_size, error);
     if (status == STAVE_OK)
         status = file_write_at(&tail->file, zeroes, record_padding(record),
                                offset + size - record_padding(record), error);
@@ -212,8 +217,8 @@ static void append_mapped(struct segment *tail, const struct record *record, uin
     record_encode_header(record, tail->identity, offset, at);
 }
 
-enum stave_status writer_append(struct store *store, struct record *record, const void *key, const void *value,
-                                uint64_t *ret_location)
+enum stave_status writer_append(struct store *store, struct record *record, const void *key,
+                                const void *value, uint64_t *ret_location)
 {
     struct segment *tail = store->tail;
     const uint64_t offset = atomic_load_explicit(&tail->end, memory_order_relaxed);
@@ -232,7 +237,8 @@ enum stave_status writer_append(struct store *store, struct record *record, cons
     account_record(tail, record);
     store->log_since_checkpoint += size;
     atomic_store_explicit(&tail->end, offset + size, memory_order_release);
-    if (record->kind != RECORD_MARK) atomic_store_explicit(&store->sequence, record->sequence, memory_order_release);
+    if (record->kind != RECORD_MARK)
+        atomic_store_explicit(&store->sequence, record->sequence, memory_order_release);
     *ret_location = location_in(tail, offset);
 
     const uint64_t granted = atomic_load_explicit(&tail->granted, memory_order_relaxed);
@@ -294,7 +300,8 @@ enum stave_status writer_start(struct store *store, struct error *error)
     return status;
 }
 
-static void drop_segment(struct store *store, struct segment *segment, struct segment **gone, size_t *gone_count)
+static void drop_segment(struct store *store, struct segment *segment, struct segment **gone,
+                         size_t *gone_count)
 {
     if (segment == NULL) return;
     segment_withdraw(store, segment);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Recovery, checkpoints and refresh, by copies of a store's files taken while it is open: what kill -9 leaves (P1),
- * and, with bytes of the copy changed, what a loss of power or a bad disk leaves (P3 to P6).
+ * Recovery, checkpoints and refresh, by copies of a store's files taken while it is open: what kill -9 leaves
+ * (P1), and, with bytes of the copy changed, what a loss of power or a bad disk leaves (P3 to P6).
  */
 #include "support/fixture.h"
 
@@ -39,7 +39,8 @@ static void take_crash(const struct fixture *fixture, char ret_path[SCRATCH_PATH
     scratch_copy(fixture->scratch.store, ret_path);
 }
 
-static enum stave_status try_open(const char *path, const struct stave_options *options, struct stave_error *error)
+static enum stave_status try_open(const char *path, const struct stave_options *options,
+                                  struct stave_error *error)
 {
     struct stave *store = NULL;
     const enum stave_status status = stave_open(path, options, &store, error);
@@ -170,8 +171,8 @@ static void cut_at_first_mark(const char *path, uint32_t id)
 }
 
 /*
- * The first segment loses its last record, while the second has records. `with_mark`: and a MARK that vouches for both.
- * The manifest is the one before the first was sealed.
+ * The first segment loses its last record, while the second has records. `with_mark`: and a MARK that vouches
+ * for both. The manifest is the one before the first was sealed.
  */
 static void make_gap(struct fixture *fixture, bool with_mark, char path[SCRATCH_PATH_SIZE])
 {
@@ -482,7 +483,10 @@ static void checkpoints_are_taken_beside_writers(void **state)
         fixture_fill(fixture->store, "k", 1500, 60, version);
         fixture_fill(fixture->store, "x", 50, BIG_SIZE / 2, version);
         fixture_delete(fixture->store, "k", 100);
-        /* The copy is not of one moment, as kill -9 is: the syncs and files of the background go on. So: close. */
+        /*
+         * The copy is not of one moment, as kill -9 is: the syncs and files of the background go on. So:
+         * close.
+         */
         if (version % 4 != 0) continue;
         fixture_reopen(fixture);
         fixture_expect_absent(fixture->store, "k", 100);
@@ -515,7 +519,8 @@ static void a_reader_follows_rolls_compactions_and_large_values(void **state)
         fixture_delete(fixture->store, "k", 50);
         if (version % 3 == 0)
             assert_int_equal(stave_compact(fixture->store, STAVE_COMPACT_ALL, NULL, NULL), STAVE_OK);
-        if (version % 4 == 0) assert_int_equal(stave_drop(stave_space(fixture->store, 3), NULL, NULL), STAVE_OK);
+        if (version % 4 == 0)
+            assert_int_equal(stave_drop(stave_space(fixture->store, 3), NULL, NULL), STAVE_OK);
         fixture_fill(stave_space(fixture->store, 3), "s", 20, 10, version);
         assert_int_equal(stave_refresh(reader), STAVE_OK);
         fixture_expect_absent(reader, "k", 50);

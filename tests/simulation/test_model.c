@@ -19,7 +19,7 @@ static void store_agrees_with_a_map(void **state)
 {
     (void)state;
     const uint64_t seed = test_seed();
-    const uint64_t runs = environment_number("STAVE_TEST_RUNS", 6);
+    const uint64_t runs = environment_number("STAVE_TEST_RUNS", 4);
     const uint64_t steps = environment_number("STAVE_TEST_STEPS", 500);
     struct model *model = malloc(sizeof(*model));
     assert_non_null(model);

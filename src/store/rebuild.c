@@ -123,7 +123,9 @@ static enum stave_status take_record(void *context, struct scan *scan, const str
     struct scanner *scanner = context;
     (void)scan;
     if (!replay_wants(&record->record) || record->record.sequence <= scanner->job->after) return STAVE_OK;
-    if (!replay_generations_have(scanner->rebuild->generations, record->record.generation)) return STAVE_OK;
+    const bool is_large = scanner->job->segment->kind == SEGMENT_LARGE; /* rebuild.h says why */
+    if (!is_large && !replay_generations_have(scanner->rebuild->generations, record->record.generation))
+        return STAVE_OK;
     if (scanner->chunk == NULL) scanner->chunk = take_empty(scanner->rebuild);
     if (scanner->chunk == NULL) return STAVE_CANCELLED;
     scanner->chunk->items[scanner->chunk->count++] = replay_item_of(scanner->job->segment, record);

@@ -31,7 +31,9 @@ enum stave_status rebuild_scan(struct store *store, const struct rebuild_job *jo
 
 /*
  * Applies all jobs with options.rebuild_thread_count scanners (none for little work: then in the calling
- * thread). Records of generations not in `generations` are left out.
+ * thread). Records of generations not in `generations` are left out,
+ * but for LARGE segments: an open LOG may have given a space its generation and then put the value; if the
+ * generation is dead the entry is swept like any other.
  */
 enum stave_status rebuild_run(struct replay *replay, const struct rebuild_job *jobs, size_t job_count,
                               const struct replay_generations *generations, struct error *error);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "log/scan.h"
+#include "store/store.h"
 
 enum { BIG_SIZE = 100000 }; /* above a quarter of a small segment: gets a segment of its own */
 
@@ -31,9 +32,22 @@ static void start(struct fixture *fixture, uint64_t segment_size)
     fixture->store = store_open(fixture->scratch.store, &fixture->options);
 }
 
+/* Waits until the background has made and sealed what it has to: files do not change while they are copied. */
+static void wait_until_quiet(struct stave *handle)
+{
+    struct store *store = handle->store;
+    for (bool is_quiet = false; !is_quiet;) {
+        mutex_lock(&store->write_lock);
+        is_quiet = store->sealing == NULL && store->spare != NULL;
+        mutex_unlock(&store->write_lock);
+        if (!is_quiet) usleep(1000);
+    }
+}
+
 /* The files as kill -9 would leave them now. */
 static void take_crash(const struct fixture *fixture, char ret_path[SCRATCH_PATH_SIZE])
 {
+    wait_until_quiet(fixture->store);
     scratch_path(&fixture->scratch, "crash", ret_path);
     scratch_remove_tree(ret_path);
     scratch_copy(fixture->scratch.store, ret_path);
@@ -181,6 +195,7 @@ static void make_gap(struct fixture *fixture, bool with_mark, char path[SCRATCH_
     start(fixture, 65536);
     fixture_fill(fixture->store, "k", 100, 100, 1);
     store_put(fixture->store, "last", "the-end-of-the-first");
+    wait_until_quiet(fixture->store);
     scratch_path(&fixture->scratch, "manifest", saved);
     scratch_copy(fixture->scratch.store, saved);
     for (int i = 0; i < 3; i++) store_put_sized(fixture->store, "fill", 15000);
@@ -432,6 +447,7 @@ static void an_old_checkpoint_beside_newer_segments_does_no_harm(void **state)
     fixture_fill(fixture->store, "k", 2000, 50, 1);
     fixture_fill(fixture->store, "m", 2000, 50, 1);
     assert_int_equal(stave_checkpoint(fixture->store), STAVE_OK);
+    wait_until_quiet(fixture->store);
     scratch_path(&fixture->scratch, "old", old);
     scratch_copy(fixture->scratch.store, old);
     fixture_delete(fixture->store, "k", 200);
@@ -460,6 +476,7 @@ static void a_checkpoint_of_a_log_that_was_cut_is_void(void **state)
     take_crash(fixture, path);
     store_put(fixture->store, "b", "second-value");
     assert_int_equal(stave_checkpoint(fixture->store), STAVE_OK);
+    wait_until_quiet(fixture->store);
     scratch_path(&fixture->scratch, "newer", newer);
     scratch_copy(fixture->scratch.store, newer);
     (void)snprintf(command, sizeof(command), "cp %s/CHECKPOINT %s/CHECKPOINT", newer, path);
@@ -535,6 +552,45 @@ static void a_reader_follows_rolls_compactions_and_large_values(void **state)
     store_close(reader);
 }
 
+struct deleting {
+    struct stave *store;
+    struct stave *reader;
+    size_t next;
+};
+
+/* Deletes some keys at each report, which the reader sees at once. */
+static bool delete_meanwhile(void *context, uint64_t done, uint64_t total)
+{
+    struct deleting *deleting = context;
+    char key[64];
+    (void)done;
+    (void)total;
+    for (int i = 0; i < 20 && deleting->next < 600; i++) {
+        (void)snprintf(key, sizeof(key), "k%zu", deleting->next++);
+        assert_int_equal(stave_delete(deleting->store, stave_text(key)), STAVE_OK);
+    }
+    assert_int_equal(stave_refresh(deleting->reader), STAVE_OK);
+    return false;
+}
+
+/* P4: what compaction had copied already when it was deleted comes to the reader after the deletion. */
+static void a_reader_never_sees_a_deleted_value_again(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture, 2 << 20);
+    fixture_fill(fixture->store, "k", 30000, 100, 1); /* compaction reports once a MiB */
+    struct stave_options options = fixture->options;
+    options.read_only = true;
+    struct stave *reader = store_open(fixture->scratch.store, &options);
+    struct deleting deleting = {fixture->store, reader, 0};
+    assert_int_equal(stave_compact(fixture->store, STAVE_COMPACT_ALL, delete_meanwhile, &deleting), STAVE_OK);
+    assert_true(deleting.next > 0);
+    assert_int_equal(stave_refresh(reader), STAVE_OK);
+    fixture_expect_absent(reader, "k", deleting.next);
+    assert_int_equal(stave_count(reader), 30000 - deleting.next);
+    store_close(reader);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -553,6 +609,7 @@ int main(void)
         FIXTURE_TEST(a_checkpoint_of_a_log_that_was_cut_is_void),
         FIXTURE_TEST(checkpoints_are_taken_beside_writers),
         FIXTURE_TEST(a_reader_follows_rolls_compactions_and_large_values),
+        FIXTURE_TEST(a_reader_never_sees_a_deleted_value_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,7 +32,8 @@ static void start(struct fixture *fixture, uint64_t segment_size)
     fixture->store = store_open(fixture->scratch.store, &fixture->options);
 }
 
-/* Waits until the background has made and sealed what it has to: files do not change while they are copied. */
+/* Waits until the background has made and sealed what it has to: files do not change while they are
+    copied. */
 static void wait_until_quiet(struct stave *handle)
 {
     struct store *store = handle->store;

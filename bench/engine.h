@@ -37,7 +37,7 @@ struct engine {
     const char *name;
     const char *version;
     const char *settings;
-    const char *survives_none; /* what the mode `none` survives, by the engine's own documentation */
+    const char *survives_none; /* what the mode `none` survives, by the engine's design */
     const char *survives_always;
 
     int (*open)(const struct engine_options *options, void **ret_store);

@@ -125,7 +125,7 @@ const struct engine engine_kyoto = {
     .version = "1.2.79",
     .settings = "HashDB, bnum = 2 x keys, msiz = the whole file, 64 MiB at least; batches by set_bulk, not "
                 "atomic in a crash",
-    .survives_none = "kill -9: most writes, after a repair at open; power loss: no promise",
+    .survives_none = "kill -9: every write that was complete, after a repair at open; power loss: no promise",
     .survives_always = "power loss: every write (synchronize, hard, after each)",
     .open = open_store,
     .close = close_store,

@@ -63,9 +63,10 @@ void progress_step(struct progress *progress, uint64_t done, uint64_t total)
     fprintf(stderr, "\r\033[K%s", progress->title);
     if (total > 0) draw_bar(done, total);
     fprintf(stderr, "  %s, %s/s", amount, speed);
-    if (total > done && per_s > 0 && spent_ms > 1000) {
+    const double left_s = total > done && per_s > 0 ? (double)(total - done) / per_s : 0;
+    if (left_s >= 1 && spent_ms > 1000) {
         char left[FORMAT_SIZE];
-        format_duration((uint64_t)((double)(total - done) / per_s) * 1000000, left);
+        format_duration((uint64_t)left_s * 1000000, left);
         fprintf(stderr, ", %s left", left);
     }
     (void)fflush(stderr);

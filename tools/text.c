@@ -126,14 +126,19 @@ bool text_base64_decode(struct stave_bytes text, uint8_t *ret_bytes, size_t *ret
 
 static void write_escape(FILE *out, uint8_t byte)
 {
+    static const char digits[] = "0123456789ABCDEF";
     switch (byte) {
     case '\t': fputs("\\t", out); return;
     case '\n': fputs("\\n", out); return;
     case '\r': fputs("\\r", out); return;
     case '\\': fputs("\\\\", out); return;
     case '\0': fputs("\\0", out); return;
-    default: fprintf(out, "\\x%02X", byte); return;
+    default: break;
     }
+    putc_unlocked('\\', out);
+    putc_unlocked('x', out);
+    putc_unlocked(digits[byte >> 4], out);
+    putc_unlocked(digits[byte & 15], out);
 }
 
 void text_escaped_write(FILE *out, struct stave_bytes bytes)

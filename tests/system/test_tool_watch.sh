@@ -22,32 +22,54 @@ expect_text ""
 # Beside a writer, until interrupted. (Of a process in the background bash ignores SIGINT; so Python passes it on.)
 python3 - <<'END'
 import json, signal, subprocess, time
-watch = subprocess.Popen(["stave", "watch", "s", "--json"], stdout=subprocess.PIPE)
-time.sleep(1)
-for i in range(5):
-    subprocess.run(["stave", "put", "s", f"new {i}", "x", "--durable"], check=True)
-seen = [json.loads(watch.stdout.readline())["key"] for _ in range(5)]
-assert seen == [f"new {i}" for i in range(5)], seen
-watch.send_signal(signal.SIGINT)
-assert watch.wait(20) == 0
+
+signal.alarm(120) # what waits for ever is ended
+started = []
+
+def start(*words, **more):
+    started.append(subprocess.Popen(["stave", *words], stderr=subprocess.PIPE, **more))
+    return started[-1]
+
+def interrupt(process, code):
+    process.send_signal(signal.SIGINT)
+    if process.stdout: process.stdout.read()
+    assert process.wait(20) == code, (process.args, process.returncode)
+
+def follow():
+    watch = start("watch", "s", "--json", stdout=subprocess.PIPE)
+    time.sleep(1)
+    for i in range(5):
+        subprocess.run(["stave", "put", "s", f"new {i}", "x", "--durable"], check=True)
+    seen = [json.loads(watch.stdout.readline())["key"] for _ in range(5)]
+    assert seen == [f"new {i}" for i in range(5)], seen
+    interrupt(watch, 0)
 
 # A load that waits for input: what was read is stored, the exit code is 5.
-load = subprocess.Popen(["stave", "load", "s", "--format", "tsv"], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
-load.stdin.write(b"".join(b"loaded %d\tx\n" % i for i in range(1500))); load.stdin.flush()
-time.sleep(1.5)
-load.send_signal(signal.SIGINT)
-assert load.wait(20) == 5, load.returncode
-assert b"1500 records" in load.stderr.read()
-keys = subprocess.run(["stave", "list", "s", "--prefix", "loaded "], check=True, stdout=subprocess.PIPE).stdout
-assert keys.count(b"\n") == 1500
+def load_in_part():
+    load = start("load", "s", "--format", "tsv", stdin=subprocess.PIPE)
+    load.stdin.write(b"".join(b"loaded %d\tx\n" % i for i in range(1500)))
+    load.stdin.flush()
+    time.sleep(1.5)
+    interrupt(load, 5)
+    assert b"1500 records" in load.stderr.read()
+    keys = subprocess.run(["stave", "list", "s", "--prefix", "loaded "], check=True, stdout=subprocess.PIPE).stdout
+    assert keys.count(b"\n") == 1500
 
 # A large dump into a pipe that is full.
-subprocess.run(["stave", "load", "s", "--format", "tsv"], check=True, stdout=subprocess.DEVNULL,
-               input=b"".join(b"bulk %d\t%s\n" % (i, b"x" * 500) for i in range(20000)))
-dump = subprocess.Popen(["stave", "dump", "s"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-time.sleep(1)
-dump.send_signal(signal.SIGINT)
-dump.stdout.read()
-assert dump.wait(20) == 5, dump.returncode
+def dump_in_part():
+    subprocess.run(["stave", "load", "s", "--format", "tsv"], check=True, stdout=subprocess.DEVNULL,
+                   input=b"".join(b"bulk %d\t%s\n" % (i, b"x" * 500) for i in range(20000)))
+    dump = start("dump", "s", stdout=subprocess.PIPE)
+    time.sleep(1)
+    interrupt(dump, 5)
+
+signal.signal(signal.SIGALRM, lambda number, frame: (_ for _ in ()).throw(TimeoutError()))
+try:
+    follow()
+    load_in_part()
+    dump_in_part()
+finally:
+    for process in started:
+        if process.poll() is None: process.kill()
 END
 expect_code 0 stave check s

@@ -560,7 +560,9 @@ static enum stave_status replace(const struct dir *dir, const uint8_t *bytes, si
         if (strcmp(name, MANIFEST_TEMP_FILE_NAME) == 0) (void)dir_unlink(dir, name, NULL);
         return status;
     }
-    return dir_sync(dir, error);
+    if (dir_sync(dir, error) == STAVE_OK) return STAVE_OK;
+    if (error != NULL) error->status = STAVE_FAILED;
+    return STAVE_FAILED;
 }
 
 enum stave_status manifest_write(const struct dir *dir, const struct manifest *manifest, struct error *error)

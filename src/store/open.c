@@ -206,7 +206,7 @@ static enum stave_status make_new(struct store *store, struct error *error)
     if (status == STAVE_OK) status = random_number(&manifest.hash_seed, error);
     if (status == STAVE_OK) status = manifest_write(&store->dir, &manifest, error);
     manifest_free(&manifest);
-    return status;
+    return status == STAVE_FAILED ? STAVE_IO : status;
 }
 
 /* A snapshot that is written to becomes a store of its own. */

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "os/clock.h"
 #include "os/random.h"
+#include "store/sync.h"
 
 #define RESERVE_FILE_NAME "RESERVE"
 #define SEAL_NAP_NS UINT64_C(20000)
@@ -196,7 +197,9 @@ void segment_discard(struct store *store, struct segment *segment)
     if (segment->id != 0) {
         char name[SEGMENT_FILE_NAME_SIZE];
         segment_file_name(segment->id, name);
-        (void)dir_unlink(&store->dir, name, NULL);
+        const bool is_safe = atomic_load(&store->failed) == STAVE_OK &&
+                             !(segment->was_listed && manifest_may_list(store, segment->id));
+        if (is_safe) (void)dir_unlink(&store->dir, name, NULL); /* else the next open removes it */
         mutex_lock(&store->write_lock);
         slots_return(store, segment);
         mutex_unlock(&store->write_lock);
@@ -307,6 +310,7 @@ enum stave_status segment_publish(struct store *store, struct segment *segment)
     for (; at > 0 && store->segments[at - 1]->id > segment->id; at--)
         store->segments[at] = store->segments[at - 1];
     store->segments[at] = segment;
+    segment->was_listed = true;
     for (uint32_t i = 0; i < segment->slot_count; i++) {
         store->slot_quarantine[segment->first_slot + i] = 0;
         atomic_store_explicit(&store->slots[segment->first_slot + i], segment, memory_order_release);
@@ -492,7 +496,23 @@ enum stave_status manifest_install(struct store *store, struct error *error)
         error_set(error, status, 0, "%s: no memory for the manifest", store->dir.path);
     manifest_free(&manifest);
     mutex_unlock(&store->manifest_lock);
-    return status;
+    if (status != STAVE_FAILED) return status;
+    struct error unknown = ERROR_NONE; /* nobody knows which manifest will stand (P13) */
+    error_set(&unknown, STAVE_FAILED, 0, "%s: the directory could not be synced behind a new manifest",
+              store->dir.path);
+    store_fail(store, STAVE_FAILED, &unknown);
+    return STAVE_IO;
+}
+
+bool manifest_may_list(struct store *store, uint32_t id)
+{
+    struct manifest manifest = MANIFEST_NONE;
+    mutex_lock(&store->manifest_lock);
+    const bool is_read = manifest_read(&store->dir, &manifest, NULL) == STAVE_OK;
+    mutex_unlock(&store->manifest_lock);
+    const bool may_list = !is_read || manifest_find_segment(&manifest, id) != NULL;
+    manifest_free(&manifest);
+    return may_list;
 }
 
 /* ------------------------------------------------------------------ reserve */

@@ -100,7 +100,8 @@ static enum stave_status fill(struct snapshot *snapshot, struct error *error)
     status = link_segments(snapshot, error);
     if (status == STAVE_OK) status = link_checkpoint(snapshot, error);
     if (status == STAVE_OK) status = dir_sync(&snapshot->dir, error);
-    return status == STAVE_OK ? manifest_write(&snapshot->dir, &snapshot->manifest, error) : status;
+    if (status == STAVE_OK) status = manifest_write(&snapshot->dir, &snapshot->manifest, error);
+    return status == STAVE_FAILED ? STAVE_IO : status;
 }
 
 static void undo(struct snapshot *snapshot)

@@ -70,10 +70,11 @@ struct segment {
     uint64_t spaces_mask;
     uint64_t marked_end; /* end of the last MARK */
     bool sealed;
-    bool listed;  /* belongs into the manifest */
-    bool damaged; /* compaction could not read all of it */
-    bool victim;  /* being compacted */
-    bool remove;  /* retired: its file goes too */
+    bool listed;     /* belongs into the manifest */
+    bool was_listed; /* a manifest on disk may name it: its file goes only when none does (T6) */
+    bool damaged;    /* compaction could not read all of it */
+    bool victim;     /* being compacted */
+    bool remove;     /* retired: its file goes too */
 
     /* of an open segment */
     struct file file;

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/* What went wrong in relatives of Stave (design.md, section 6), where the system has to fail: see
+   unit/test_catalogue.c. */
+#include "support/fixture.h"
+
+#include <errno.h>
+
+#include "support/fault.h"
+
+static void reopen_with_manual_compaction(struct fixture *fixture)
+{
+    fixture_close(fixture);
+    fixture->options.manual_compaction = true;
+    fixture_reopen(fixture);
+}
+
+static void close_whatever_it_says(struct fixture *fixture)
+{
+    (void)stave_close(fixture->store);
+    fixture->store = NULL;
+}
+
+/* "a failed unlink leaving a segment that the next compaction or open takes for live" */
+static void a_segment_whose_unlink_failed_is_not_taken_for_live(void **state)
+{
+    struct fixture *fixture = *state;
+    reopen_with_manual_compaction(fixture);
+    fixture_fill(fixture->store, "gone", 200, 1000, 1);
+    fixture_fill(fixture->store, "k", 200, 1000, 1);
+    fixture_delete(fixture->store, "gone", 200);
+    fixture_fill(fixture->store, "k", 200, 1000, 2);
+    fault_choose(FAULT_UNLINK);
+    fault_arm_from(1, EIO);
+    (void)stave_compact(fixture->store, STAVE_COMPACT_ALL, NULL, NULL);
+    (void)stave_compact(fixture->store, STAVE_COMPACT_ALL, NULL, NULL);
+    close_whatever_it_says(fixture);
+    assert_true(fault_disarm());
+    const size_t left = scratch_count_segments(fixture->scratch.store);
+    scratch_unlink(fixture->scratch.store, "CHECKPOINT");
+    fixture_reopen(fixture);
+    fixture_expect_absent(fixture->store, "gone", 200);
+    fixture_expect_filled(fixture->store, "k", 200, 1000, 2);
+    assert_int_equal(stave_compact(fixture->store, STAVE_COMPACT_ALL, NULL, NULL), STAVE_OK);
+    fixture_expect_absent(fixture->store, "gone", 200);
+    fixture_reopen(fixture);
+    assert_true(scratch_count_segments(fixture->scratch.store) < left);
+    fixture_expect_filled(fixture->store, "k", 200, 1000, 2);
+    fault_choose(FAULT_SYSTEM);
+}
+
+/* "a victim deleted although its merge failed (checksum error or disk full half-way)" */
+static void a_victim_stays_when_the_disk_fills_half_way(void **state)
+{
+    struct fixture *fixture = *state;
+    reopen_with_manual_compaction(fixture);
+    fixture_fill(fixture->store, "k", 300, 1000, 1);
+    fault_choose(FAULT_SPACE);
+    for (uint64_t nth = 1; nth < 20; nth++) {
+        fault_arm_from(nth, ENOSPC);
+        const enum stave_status status = stave_compact(fixture->store, STAVE_COMPACT_ALL, NULL, NULL);
+        const bool fired = fault_disarm();
+        assert_true(fired || status == STAVE_OK);
+        fixture_expect_filled(fixture->store, "k", 300, 1000, 1);
+        fixture_reopen(fixture);
+        fixture_expect_filled(fixture->store, "k", 300, 1000, 1);
+    }
+    fault_choose(FAULT_SYSTEM);
+}
+
+/* "a put that failed coming back after a later delete that had nothing to do" */
+static void a_put_that_failed_does_not_return_after_an_idle_delete(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->options.tail = STAVE_TAIL_WRITTEN;
+    fixture_reopen(fixture);
+    store_put(fixture->store, "other", "1");
+    fault_choose(FAULT_WRITE);
+    for (uint64_t nth = 1; nth < 4; nth++) {
+        fault_arm(nth, EIO);
+        const enum stave_status put = stave_put(fixture->store, stave_text("key"), stave_text("failed"));
+        (void)fault_disarm();
+        if (put == STAVE_OK) break;
+        store_expect(fixture->store, "key", NULL);
+        const enum stave_status deleted = stave_delete(fixture->store, stave_text("key"));
+        assert_true(deleted == STAVE_NOT_FOUND || deleted == STAVE_FAILED);
+        store_expect(fixture->store, "other", "1");
+        close_whatever_it_says(fixture);
+        fixture_reopen(fixture);
+        store_expect(fixture->store, "key", NULL);
+        store_expect(fixture->store, "other", "1");
+    }
+    fault_choose(FAULT_SYSTEM);
+}
+
+/* "clock set back" */
+static void a_clock_set_back_only_delays_an_expiry(void **state)
+{
+    struct fixture *fixture = *state;
+    fault_shift_wall_clock(0);
+    const struct stave_write write = {.expires_at_ms = UINT64_C(4102444800000)}; /* the year 2100 */
+    assert_int_equal(stave_put_with(fixture->store, stave_text("a"), stave_text("1"), &write, NULL),
+                     STAVE_OK);
+    assert_int_equal(stave_put_with(fixture->store, stave_text("b"), stave_text("1"), &write, NULL),
+                     STAVE_OK);
+    store_put(fixture->store, "c", "1");
+    fault_shift_wall_clock(INT64_C(100) * 366 * 86400 * 1000);
+    store_expect(fixture->store, "a", NULL);
+    assert_int_equal(stave_compact(fixture->store, STAVE_COMPACT_ALL, NULL, NULL),
+                     STAVE_OK); /* logs it: final */
+    fault_shift_wall_clock(0);
+    fixture_reopen(fixture);
+    store_expect(fixture->store, "a", NULL);
+    store_expect(fixture->store, "c", "1");
+    fault_shift_wall_clock(-INT64_C(20) * 366 * 86400 * 1000);
+    assert_int_equal(stave_put_with(fixture->store, stave_text("d"), stave_text("1"), &write, NULL),
+                     STAVE_OK);
+    store_expect(fixture->store, "d", "1");
+    const uint64_t sequence = stave_sequence(fixture->store);
+    fixture_reopen(fixture);
+    store_put(fixture->store, "e", "1");
+    assert_true(stave_sequence(fixture->store) > sequence);
+    fault_shift_wall_clock(0);
+}
+
+/* "a failed open that blocks the next" */
+static void an_open_that_failed_anywhere_does_not_block_the_next(void **state)
+{
+    struct fixture *fixture = *state;
+    struct stave *store = NULL;
+    bool fired = true;
+    fixture_fill(fixture->store, "k", 100, 1000, 1);
+    fixture_close(fixture);
+    for (uint64_t nth = 1; fired; nth++) {
+        fault_arm(nth, EIO);
+        const enum stave_status status = stave_open(fixture->scratch.store, &fixture->options, &store, NULL);
+        fired = fault_disarm();
+        assert_true(fired || status == STAVE_OK);
+        if (status == STAVE_OK) (void)stave_close(store);
+        fixture_reopen(fixture);
+        fixture_expect_filled(fixture->store, "k", 100, 1000, 1);
+        fixture_close(fixture);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FIXTURE_TEST(a_segment_whose_unlink_failed_is_not_taken_for_live),
+        FIXTURE_TEST(a_victim_stays_when_the_disk_fills_half_way),
+        FIXTURE_TEST(a_put_that_failed_does_not_return_after_an_idle_delete),
+        FIXTURE_TEST(a_clock_set_back_only_delays_an_expiry),
+        FIXTURE_TEST(an_open_that_failed_anywhere_does_not_block_the_next),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -136,9 +136,9 @@ enum stave_status manifest_read(const struct dir *dir, struct manifest *ret_mani
 /*
  * Replaces the manifest (M1) and makes a spare for the next one (M4), whose failure is not reported.
  *
- * Result   STAVE_OK; STAVE_NO_MEMORY, STAVE_FULL, STAVE_IO: the old manifest stands. STAVE_FAILED: the new one is in
- *          its place, but the last sync of the directory failed: either may stand after a power loss, so nothing
- *          that one of them lists may be removed.
+ * Result   STAVE_OK; STAVE_NO_MEMORY, STAVE_FULL, STAVE_IO: the old manifest stands. STAVE_FAILED: the new
+ *          one is in its place, but the last sync of the directory failed: either may stand after a power
+ *          loss, so nothing that one of them lists may be removed.
  */
 enum stave_status manifest_write(const struct dir *dir, const struct manifest *manifest, struct error *error);
 

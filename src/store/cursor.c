@@ -198,6 +198,14 @@ enum stave_status stave_cursor_next(struct stave_cursor *cursor, struct stave_en
 
 /* ------------------------------------------------------------------ a random key */
 
+/*
+ * From a random bucket on, keys are gathered and one of them taken: in a small space each is as likely as the
+ * other, which the first key found would not be (one behind a long gap would come up more often).
+ */
+#define RANDOM_CANDIDATES 64u                  /* keys to choose from */
+#define RANDOM_CANDIDATES_SIZE ((size_t)65536) /* bytes of keys to choose from, at most one key more */
+#define RANDOM_BUCKETS UINT64_C(131072)        /* looked at, once there is a key to choose */
+
 static size_t count_keys(const struct buffer *keys)
 {
     size_t count = 0;
@@ -205,21 +213,59 @@ static size_t count_keys(const struct buffer *keys)
     return count;
 }
 
-static enum stave_status copy_key(struct stave_cursor *cursor, size_t index, struct stave_value *ret_key)
+/* Appends keys from the cursor's place on, once around the table at most. */
+static enum stave_status gather_candidates(struct stave_cursor *cursor, struct buffer *candidates,
+                                           size_t *ret_count)
+{
+    const uint64_t bucket_count = keydir_bucket_count(&cursor->handle->store->keydir);
+    size_t count = 0;
+    for (uint64_t i = 0; i <= bucket_count; i++) {
+        if (count >= RANDOM_CANDIDATES || candidates->size >= RANDOM_CANDIDATES_SIZE) break;
+        if (count > 0 && i >= RANDOM_BUCKETS) break;
+        if (cursor->at_end) cursor->position = 0;
+        enum stave_status status = next_bucket(cursor);
+        if (status == STAVE_OK) status = buffer_append(candidates, cursor->keys.data, cursor->keys.size);
+        if (status != STAVE_OK) return status;
+        count += count_keys(&cursor->keys);
+    }
+    *ret_count = count;
+    return STAVE_OK;
+}
+
+static enum stave_status copy_key(struct stave *handle, const struct buffer *keys, size_t index,
+                                  struct stave_value *ret_key)
 {
     size_t at = 0;
-    for (size_t i = 0; i < index; i++) at += sizeof(uint32_t) + load_le32(cursor->keys.data + at);
-    const size_t size = load_le32(cursor->keys.data + at);
-    const struct stave_bytes key = {cursor->keys.data + at + sizeof(uint32_t), size};
+    for (size_t i = 0; i < index; i++) at += sizeof(uint32_t) + load_le32(keys->data + at);
+    const struct stave_bytes key = {keys->data + at + sizeof(uint32_t), load_le32(keys->data + at)};
     struct stave_info info;
-    const enum stave_status status = stave_info(cursor->handle, key, &info);
+    const enum stave_status status = stave_info(handle, key, &info);
     if (status != STAVE_OK) return status;
-    uint8_t *copy = memory_alloc(size + 1);
-    if (copy == NULL) return store_error(cursor->handle->store, STAVE_NO_MEMORY, "no memory for a key");
-    memcpy(copy, key.data, size);
-    copy[size] = 0;
-    *ret_key = (struct stave_value){copy, size, info.sequence, info.expires_at_ms};
+    uint8_t *copy = memory_alloc(key.size + 1);
+    if (copy == NULL) return store_error(handle->store, STAVE_NO_MEMORY, "no memory for a key");
+    memcpy(copy, key.data, key.size);
+    copy[key.size] = 0;
+    *ret_key = (struct stave_value){copy, key.size, info.sequence, info.expires_at_ms};
     return STAVE_OK;
+}
+
+/* One key of the candidates, the next one if it has gone meanwhile. */
+static enum stave_status choose_key(struct stave *handle, uint64_t start, uint64_t choice,
+                                    struct stave_value *ret_key)
+{
+    struct stave_cursor *cursor = NULL;
+    struct buffer candidates = {0};
+    size_t count = 0;
+    enum stave_status status =
+        stave_cursor_open(handle, start, stave_bytes(NULL, 0), STAVE_CURSOR_KEYS, &cursor);
+    if (status != STAVE_OK) return status;
+    status = gather_candidates(cursor, &candidates, &count);
+    if (status == STAVE_OK) status = STAVE_NOT_FOUND;
+    for (size_t i = 0; i < count && status == STAVE_NOT_FOUND; i++)
+        status = copy_key(handle, &candidates, (choice + i) % count, ret_key);
+    buffer_free(&candidates);
+    stave_cursor_close(cursor);
+    return status;
 }
 
 enum stave_status stave_random_key(struct stave *handle, struct stave_value *ret_key)
@@ -227,25 +273,10 @@ enum stave_status stave_random_key(struct stave *handle, struct stave_value *ret
     enum stave_status status = guard_store(handle);
     if (status != STAVE_OK) return status;
     if (ret_key == NULL) return STAVE_INVALID;
+    if (stave_count(handle) == 0) return STAVE_NOT_FOUND;
     uint64_t random[2];
     struct error error = {.status = STAVE_OK};
     status = random_bytes(random, sizeof(random), &error);
     if (status != STAVE_OK) return store_note_error(handle->store, &error);
-    struct stave_cursor *cursor = NULL;
-    status = stave_cursor_open(handle, random[0], stave_bytes(NULL, 0), STAVE_CURSOR_KEYS, &cursor);
-    if (status != STAVE_OK) return status;
-
-    /* From a random bucket on, once around. */
-    const uint64_t bucket_count = keydir_bucket_count(&handle->store->keydir);
-    const bool is_empty = stave_count(handle) == 0;
-    status = STAVE_NOT_FOUND;
-    for (uint64_t i = 0; i <= 2 * bucket_count && !is_empty && status == STAVE_NOT_FOUND; i++) {
-        if (cursor->at_end) cursor->position = 0;
-        status = next_bucket(cursor);
-        const size_t count = status == STAVE_OK ? count_keys(&cursor->keys) : 0;
-        if (status == STAVE_OK)
-            status = count > 0 ? copy_key(cursor, random[1] % count, ret_key) : STAVE_NOT_FOUND;
-    }
-    stave_cursor_close(cursor);
-    return status;
+    return choose_key(handle, random[0], random[1], ret_key);
 }

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One execution of a command: what its function sees, and what it may do.
+ *
+ *   C1  A command's function reads and writes keys through call->transaction alone and answers through the
+ *       reply functions. It may be run again from its start (another write came between, a value had to be
+ *       brought from disk): it keeps no state of its own beside these, and what it did to them is undone.
+ *   C2  It returns STAVE_OK when it has answered (an error reply is an answer); any other status that a
+ *       function below gave it is returned as it is: the dispatcher knows what to do (wait for the disk, run
+ *       again, answer with Redis' error for it).
+ *   C3  Arguments stay valid until the transaction has been committed.
+ */
+#ifndef STAVE_SERVER_CALL_H
+#define STAVE_SERVER_CALL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/command.h"
+#include "server/reply.h"
+#include "server/transaction.h"
+#include "stave.h"
+
+struct client;
+struct server;
+
+struct call {
+    struct server *server;
+    struct client *client;
+    const struct command *command;       /* of a container: the subcommand */
+    const struct stave_bytes *arguments; /* [0] is the command's name, [1] of a container the subcommand's */
+    size_t argument_count;
+    struct transaction *transaction;
+    struct reply *reply;
+    uint32_t database; /* selected by the client; SELECT sets client->database and this */
+    uint64_t now_ms;   /* stands still while commands of an EXEC run */
+    bool in_exec;
+    void *state;                /* kept by call_yield() from turn to turn; NULL at first */
+    void (*free_state)(void *); /* for state, when the client goes away */
+};
+
+/* Is argument `index` this word, in any case? */
+bool call_is(const struct call *call, size_t index, const char *word);
+
+/*
+ * Argument as an integer in Redis' sense (no spaces, no plus, no leading zeroes). False: not one, and the
+ * answer "ERR value is not an integer or out of range" has been given: return STAVE_OK.
+ */
+bool call_integer(struct call *call, size_t index, int64_t *ret_value);
+/* The same with bounds and an error text of the command's own (NULL: Redis' for a range). */
+bool call_integer_between(struct call *call, size_t index, int64_t min, int64_t max, const char *error,
+                          int64_t *ret_value);
+
+/*
+ * For long work (KEYS over millions): what has been done is kept in `state`, and the command is run again
+ * in the next turn of the loop, with call->state set, other clients in between. Returns what the command is
+ * to return. Inside EXEC and scripts call->in_exec forbids it: work goes on to its end there.
+ */
+enum stave_status call_yield(struct call *call, void *state, void (*free_state)(void *));
+
+/* Error answers; return STAVE_OK (C2). The text begins with its code: "ERR ...", "WRONGTYPE ...". */
+enum stave_status call_error(struct call *call, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+enum stave_status call_syntax_error(struct call *call); /* ERR syntax error */
+enum stave_status call_wrong_arity(struct call *call);  /* ERR wrong number of arguments for '...' command */
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads and staged writes of a command, or of all commands of an EXEC, on the store.
+ *
+ *   T1  Nothing reaches the store before transaction_commit(), which applies all of it or nothing.
+ *   T2  Reads see the transaction's own staged writes first.
+ *   T3  What a writing command has read is required to be unchanged at the commit; otherwise the commit is
+ *       STAVE_CONFLICT, and the command is run again. An EXEC holds the gate exclusively and cannot conflict.
+ *   T4  An expired value is absent; "now" is the transaction's time and stands still.
+ *   T5  Every change of a key touches its watchers (watch.h) before the commit returns.
+ *
+ * Every call returns STAVE_OK; STAVE_WOULD_BLOCK when the value is on disk and the transaction may not wait
+ * (the key to be brought is noted for the dispatcher); or a failure of the store. Keys and values given to it
+ * must stay valid until the commit or transaction_reset().
+ */
+#ifndef STAVE_SERVER_TRANSACTION_H
+#define STAVE_SERVER_TRANSACTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "stave.h"
+
+struct transaction;
+
+struct item {
+    bool found;
+    struct stave_bytes value; /* valid until the transaction is committed or reset; empty from _info() */
+    size_t value_size;
+    uint64_t sequence;      /* 0 if staged in this transaction */
+    uint64_t expires_at_ms; /* 0: never */
+};
+
+enum stave_status transaction_get(struct transaction *transaction, uint32_t database, struct stave_bytes key,
+                                  struct item *ret_item);
+/* Size, expiry and presence without the value. */
+enum stave_status transaction_info(struct transaction *transaction, uint32_t database, struct stave_bytes key,
+                                   struct item *ret_item);
+/* A part of the value, for GETRANGE, GETBIT and the like on large ones; value_size is the whole's. */
+enum stave_status transaction_get_range(struct transaction *transaction, uint32_t database,
+                                        struct stave_bytes key, uint64_t offset, size_t size,
+                                        struct item *ret_item);
+/* Many keys at one moment: no batch is seen in part. */
+enum stave_status transaction_get_many(struct transaction *transaction, uint32_t database,
+                                       const struct stave_bytes *keys, size_t count, struct item *ret_items);
+
+enum stave_status transaction_put(struct transaction *transaction, uint32_t database, struct stave_bytes key,
+                                  struct stave_bytes value, uint64_t expires_at_ms);
+/* Stage it only if the key is there (its item was found), so that nothing is written for what is absent. */
+enum stave_status transaction_delete(struct transaction *transaction, uint32_t database,
+                                     struct stave_bytes key);
+/* The expiry alone (0: never) of a key that is there. */
+enum stave_status transaction_expire(struct transaction *transaction, uint32_t database,
+                                     struct stave_bytes key, uint64_t expires_at_ms);
+/* Empties a database; exchanges two. For commands that are COMMAND_EXCLUSIVE. */
+enum stave_status transaction_flush(struct transaction *transaction, uint32_t database);
+enum stave_status transaction_swap(struct transaction *transaction, uint32_t database_a, uint32_t database_b);
+
+/* Keys of a database as the transaction sees it. */
+enum stave_status transaction_count(struct transaction *transaction, uint32_t database, uint64_t *ret_count);
+
+/*
+ * Walking the keys, staged changes included: Redis' guarantee of SCAN. `*cursor` 0 at the start and the end.
+ */
+typedef enum stave_status (*transaction_key_call)(void *context, struct stave_bytes key,
+                                                  const struct item *item);
+enum stave_status transaction_scan(struct transaction *transaction, uint32_t database, uint64_t *cursor,
+                                   size_t count_wanted, transaction_key_call call, void *context);
+enum stave_status transaction_random_key(struct transaction *transaction, uint32_t database,
+                                         struct stave_value *ret_key);
+
+/* Memory that lives as long as the staged writes; NULL when there is none left. For values computed. */
+void *transaction_alloc(struct transaction *transaction, size_t size);
+
+#endif

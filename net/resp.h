@@ -73,11 +73,13 @@ size_t resp_wanted(const struct resp_parser *parser);
 void resp_parser_reset(struct resp_parser *parser);
 void resp_parser_free(struct resp_parser *parser);
 
-/* ------------------------------------------------------------------ replies
- *
+/* ------------------------------------------------------------------ replies */
+
+/*
  * Each appends to a buffer and returns STAVE_OK, or STAVE_NO_MEMORY or STAVE_LIMIT with the buffer unchanged.
- * `protocol` is 2 or 3; what version 2 does not know is written as Redis does it there (a map as a flat array, a
- * null as "$-1", a double and a big number as bulk strings, a boolean as an integer, verbatim text as bulk).
+ * `protocol` is 2 or 3; what version 2 does not know is written as Redis does it there (a map as a flat
+ * array, a null as "$-1", a double and a big number as bulk strings, a boolean as an integer, verbatim text
+ * as bulk).
  */
 enum stave_status resp_write_simple(struct buffer *out, const char *text);
 enum stave_status resp_write_error(struct buffer *out, const char *text); /* line ends become spaces */

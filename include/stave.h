@@ -44,6 +44,13 @@
  *       in the reading thread; STAVE_READS_COPIED reads with pread instead and returns STAVE_IO.
  *   (8) The library never prints, exits, installs signal handlers or keeps global mutable state.
  *
+ * What is where:
+ *
+ *   1. Open and close        5. Batches      9. Snapshots and the change feed
+ *   2. Put, get, delete      6. Spaces      10. Stores opened read-only
+ *   3. Reading in detail     7. Cursors     11. Upkeep
+ *   4. Writing in detail     8. Durability  12. Damage
+ *
  * The files of a store are described in docs/FORMAT.md, what survives which crash in docs/DURABILITY.md.
  */
 #ifndef STAVE_H
@@ -134,20 +141,14 @@ struct stave_value {
     uint64_t expires_at_ms; /* 0: never */
 };
 
-/*
- * Why a call failed. `message` names the file and offset, the option, or the argument, and the system's
- * reason.
- */
+/* Why a call failed. `message` names file and offset, option or argument, and the system's reason. */
 struct stave_error {
     enum stave_status status;
     int system_error; /* errno, or 0 */
     char message[512];
 };
 
-/*
- * ---------------------------------------------------------------------------------------------- open and
- * close
- */
+/* 1. Open and close. */
 
 enum stave_sync {
     STAVE_SYNC_INTERVAL = 0, /* every sync_interval_ms */
@@ -166,15 +167,22 @@ enum stave_tail {
     STAVE_TAIL_WRITTEN = 2,
 };
 
-/* Zero means the default. Set `size` to sizeof(struct stave_options); smaller means an older caller. */
+/*
+ * How to open a store: zeroes are the defaults.
+ *
+ * `size` is sizeof(struct stave_options), so that the struct can grow; a smaller one means an older caller.
+ *
+ * Files may take `disk_ratio_percent` of the live bytes (110 at least), plus a constant of a few segments,
+ * before writes wait for compaction (P9).
+ */
 struct stave_options {
     size_t size;
 
-    bool read_only;      /* open beside a writer, see stave_refresh */
+    bool read_only;      /* open beside a writer: see stave_refresh */
     bool must_exist;     /* STAVE_NOT_FOUND instead of making a store */
     bool must_not_exist; /* STAVE_EXISTS instead of opening one */
     bool accept_damage;  /* open although records that were durable cannot be read (P6); needs read_only */
-    bool skip_verify;    /* gets do not check the checksums of what they read */
+    bool skip_verify;    /* gets do not compare values with their checksums */
 
     enum stave_sync sync;
     uint32_t sync_interval_ms; /* default 1000 */
@@ -182,20 +190,16 @@ struct stave_options {
     enum stave_tail tail;
 
     uint64_t segment_size;   /* a segment is closed at this size; default 64 MiB */
-    uint64_t segment_age_ms; /* and at this age; 0: at no age */
+    uint64_t segment_age_ms; /* and at this age; 0: at none */
 
-    uint32_t
-        /* files may take this share of live bytes, plus a constant; default 200, least 110 */
-        disk_ratio_percent;
-    uint32_t dead_ratio_percent;  /* a segment is compacted from this share of dead bytes; default 40 */
-    uint64_t compaction_io_per_s; /* bytes a second compaction may read and write; 0: no limit */
+    uint32_t disk_ratio_percent;  /* of disk to live bytes; default 200 */
+    uint32_t dead_ratio_percent;  /* a segment is compacted from this share of dead bytes on; default 40 */
+    uint64_t compaction_io_per_s; /* bytes a second that compaction may read and write; 0: no limit */
     bool manual_compaction;       /* only stave_compact compacts */
-    uint64_t feed_retention_size; /* newest bytes of log that compaction leaves for feeds; default 0 */
-    uint64_t
-        /* a checkpoint after this many bytes of log; default: twice the index, 64 MiB at least */
-        checkpoint_size;
-    uint32_t
-        rebuild_thread_count; /* threads that scan segments when the index is rebuilt; default 2, most 16 */
+
+    uint64_t feed_retention_size;  /* newest bytes of the log that compaction leaves for feeds; default 0 */
+    uint64_t checkpoint_size;      /* a checkpoint after so many bytes of log; default: as suits the index */
+    uint32_t rebuild_thread_count; /* threads that scan when the index is rebuilt; default 2, most 16 */
 };
 
 struct stave;
@@ -203,49 +207,42 @@ struct stave;
 /*
  * Opens the store in directory `path`, making it (and the directory, but not its parents) if need be.
  *
- * `options` may be NULL. `ret_error` (optional) is written on failure. Result STAVE_OK; STAVE_NOT_FOUND,
- * STAVE_EXISTS as the options ask; else a failure, the directory as it was. Output *ret_store, the handle of
- * space 0, closed with stave_close.
+ * `options` may be NULL. Output *ret_store is the handle of space 0, closed with stave_close; *ret_error
+ * (optional) is written on failure. Result STAVE_OK; STAVE_NOT_FOUND, STAVE_EXISTS as the options ask; or a
+ * failure.
  */
 STAVE_API enum stave_status stave_open(const char *path, const struct stave_options *options,
                                        struct stave **ret_store, struct stave_error *ret_error);
 
 /*
- * Makes everything durable, writes a checkpoint if opening would profit, and releases the store. NULL is
- * accepted. The handle and all that came from it are invalid afterwards, whatever the result; release views,
- * cursors and feeds before. Result STAVE_OK, or the first failure: then what was not durable before may not
- * survive a power loss.
+ * Makes everything durable, writes a checkpoint if the next open would profit, and releases the store; NULL
+ * is accepted. Release views, and close cursors, feeds and batches before: the handle and all that came from
+ * it are invalid afterwards, whatever the result. After a failure, what was not durable before may not
+ * survive a loss of power.
  */
 STAVE_API enum stave_status stave_close(struct stave *store);
 
-/*
- * The last failure of a call of any thread on this store, or of its work in the background; status STAVE_OK
- * if none.
- */
+/* The last failure of any thread's call on this store, or of its work in the background; STAVE_OK if none. */
 STAVE_API void stave_last_error(struct stave *store, struct stave_error *ret_error);
 
 /* Frees what the library handed out. NULL is accepted. */
 STAVE_API void stave_free(void *data);
 
-/*
- * ---------------------------------------------------------------------------------------------- put, get,
- * delete
- */
+/* 2. Put, get, delete. */
 
 /* Stores `value` under `key`, whatever was there; an expiry that it had is gone. */
 STAVE_API enum stave_status stave_put(struct stave *store, struct stave_bytes key, struct stave_bytes value);
 
-/* Copies the newest value of `key`. STAVE_OK, STAVE_NOT_FOUND, or a failure. Takes no lock (P7). */
+/* Copies the newest value of `key`; STAVE_NOT_FOUND if there is none. Waits for no writer (P7). */
 STAVE_API enum stave_status stave_get(struct stave *store, struct stave_bytes key,
                                       struct stave_value *ret_value);
 
-/* Removes `key`. STAVE_OK, or STAVE_NOT_FOUND when there was nothing (nothing is written then). */
+/* Removes `key`; STAVE_NOT_FOUND if there was nothing, and nothing is written then. */
 STAVE_API enum stave_status stave_delete(struct stave *store, struct stave_bytes key);
 
-/* STAVE_OK or STAVE_NOT_FOUND. */
+/* STAVE_OK if the key is there, else STAVE_NOT_FOUND. */
 STAVE_API enum stave_status stave_exists(struct stave *store, struct stave_bytes key);
 
-/* Of a value without reading it. */
 struct stave_info {
     uint64_t sequence;
     uint64_t expires_at_ms; /* 0: never */
@@ -253,13 +250,11 @@ struct stave_info {
     uint64_t disk_size; /* of the record */
 };
 
+/* What is known of a value without reading it. */
 STAVE_API enum stave_status stave_info(struct stave *store, struct stave_bytes key,
                                        struct stave_info *ret_info);
 
-/*
- * ---------------------------------------------------------------------------------------------- reading in
- * detail
- */
+/* 3. Reading in detail. */
 
 enum stave_read_flags {
     STAVE_READ_NO_WAIT = 1, /* STAVE_WOULD_BLOCK instead of waiting for the disk */
@@ -271,44 +266,42 @@ struct stave_read {
     size_t size;     /* at most this much; 0: to the end */
 };
 
-/*
- * As stave_get, with a part of the value or without waiting. A part is not checked against the value's
- * checksum.
- */
+/* As stave_get, for a part of the value (its checksum is not verified), or without waiting for the disk. */
 STAVE_API enum stave_status stave_get_with(struct stave *store, struct stave_bytes key,
                                            const struct stave_read *read, struct stave_value *ret_value);
 
-/*
- * A value read in place. Valid until released, whatever happens to the key meanwhile; an unreleased view
- * keeps one segment's file and mapping alive. With STAVE_READS_COPIED it holds a copy.
- */
+/* A value read in place. */
 struct stave_view {
     const void *data;
     size_t size;
     uint64_t sequence;
-    uint64_t expires_at_ms;
-    void *owner; /* the library's */
+    uint64_t expires_at_ms; /* 0: never */
+    void *owner;            /* the library's */
 };
 
+/*
+ * As stave_get_with, without a copy (with STAVE_READS_COPIED it is one). `read` may be NULL. The view is
+ * valid until it is released, whatever happens to the key meanwhile, and keeps one segment's file and mapping
+ * alive.
+ */
 STAVE_API enum stave_status stave_view(struct stave *store, struct stave_bytes key,
                                        const struct stave_read *read, struct stave_view *ret_view);
+
+/* Ends a view, which is empty afterwards. */
 STAVE_API void stave_view_release(struct stave *store, struct stave_view *view);
 
 /*
- * Reads `count` keys at one moment: no batch is seen in part (P5). `ret_statuses[i]` is the result for
- * keys[i]; `ret_views[i]` is set where it is STAVE_OK, and released by the caller one by one.
+ * Reads `count` keys at one moment: no batch is seen in part (P5). ret_statuses[i] is the result for keys[i],
+ * and ret_views[i], where that is STAVE_OK, a view that the caller releases.
  */
 STAVE_API enum stave_status stave_multi_get(struct stave *store, const struct stave_bytes *keys, size_t count,
                                             uint32_t read_flags, struct stave_view *ret_views,
                                             enum stave_status *ret_statuses);
 
-/* Asks processor and kernel to bring what the next read of these keys needs; never fails, never waits. */
+/* Begins to bring what the next reads of these keys need; never fails, never waits. */
 STAVE_API void stave_prefetch(struct stave *store, const struct stave_bytes *keys, size_t count);
 
-/*
- * ---------------------------------------------------------------------------------------------- writing in
- * detail
- */
+/* 4. Writing in detail. */
 
 enum stave_write_flags {
     STAVE_IF_ABSENT = 1,    /* STAVE_EXISTS unless the key is absent (or expired) */
@@ -325,14 +318,16 @@ struct stave_write {
     uint64_t expires_at_ms; /* 0: never */
 };
 
-/* `ret_sequence` (optional) is the version of the new value, or of the deletion. */
+/* As stave_put, under conditions. *ret_sequence (optional) is the version of the new value. */
 STAVE_API enum stave_status stave_put_with(struct stave *store, struct stave_bytes key,
                                            struct stave_bytes value, const struct stave_write *write,
                                            uint64_t *ret_sequence);
+
+/* As stave_delete, under conditions (not STAVE_IF_ABSENT). *ret_sequence (optional): of the deletion. */
 STAVE_API enum stave_status stave_delete_with(struct stave *store, struct stave_bytes key,
                                               const struct stave_write *write, uint64_t *ret_sequence);
 
-/* Sets the expiry alone (0: never); the value is written again. STAVE_NOT_FOUND if there is none. */
+/* Sets the expiry alone, to `write->expires_at_ms` (`write` NULL: never); the value is written again. */
 STAVE_API enum stave_status stave_expire(struct stave *store, struct stave_bytes key,
                                          const struct stave_write *write, uint64_t *ret_sequence);
 
@@ -343,72 +338,94 @@ enum stave_update_action {
     STAVE_UPDATE_CANCEL = 3, /* stave_update returns STAVE_CANCELLED */
 };
 
-/* What a callback of stave_update sees, and fills in for STAVE_UPDATE_PUT. */
+/* What the callback sees, and the last two what it fills in for STAVE_UPDATE_PUT. */
 struct stave_update {
     bool found;
     struct stave_bytes old_value; /* valid during the callback */
     uint64_t old_sequence;
     uint64_t old_expires_at_ms;
     struct stave_bytes new_value; /* must stay valid until stave_update returns or calls again */
-    uint64_t new_expires_at_ms;
+    uint64_t new_expires_at_ms;   /* is the old one at first */
 };
 
 typedef enum stave_update_action (*stave_update_call)(void *context, struct stave_update *update);
 
 /*
- * Reads, changes and writes one key, atomically against everything. `call` runs outside of all locks and is
- * called again when another write came between. `write` (optional) gives flags for durability.
+ * Reads, changes and writes one key, atomically against everything. `call` runs outside of all locks, and
+ * again when another write came between. `write` (may be NULL) says how durable.
  */
 STAVE_API enum stave_status stave_update(struct stave *store, struct stave_bytes key, stave_update_call call,
                                          void *context, const struct stave_write *write,
                                          uint64_t *ret_sequence);
 
-/* ---------------------------------------------------------------------------------------------- batches */
+/* 5. Batches. */
 
 struct stave_batch;
 
-/* Gathers writes that are applied as a whole or not at all. Keys and values are copied. */
+/* Gathers writes that are applied as a whole or not at all (P5). Keys and values are copied. */
 STAVE_API enum stave_status stave_batch_begin(struct stave *store, struct stave_batch **ret_batch);
+
 STAVE_API enum stave_status stave_batch_put(struct stave_batch *batch, struct stave_bytes key,
                                             struct stave_bytes value, uint64_t expires_at_ms);
-STAVE_API enum stave_status stave_batch_delete(struct stave_batch *batch,
-                                               struct stave_bytes key); /* absent is fine */
+
+/* A key that is not there then is no failure. */
+STAVE_API enum stave_status stave_batch_delete(struct stave_batch *batch, struct stave_bytes key);
+
 /* The batch applies only if the sequence of `key` is `sequence` (0: absent) then; else STAVE_CONFLICT. */
 STAVE_API enum stave_status stave_batch_require(struct stave_batch *batch, struct stave_bytes key,
                                                 uint64_t sequence);
+
 /* What follows is for this space. A batch begins in the space of the handle that it was made from. */
 STAVE_API enum stave_status stave_batch_select(struct stave_batch *batch, uint32_t space);
+
+/* Removes every key of `space`. */
 STAVE_API enum stave_status stave_batch_drop(struct stave_batch *batch, uint32_t space);
+
+/* Exchanges the contents of two spaces. */
 STAVE_API enum stave_status stave_batch_swap(struct stave_batch *batch, uint32_t space_a, uint32_t space_b);
+
+/* Writes and requirements gathered so far. */
 STAVE_API size_t stave_batch_count(const struct stave_batch *batch);
-/* Applies the batch, which stays as it is, to be committed again or freed. Flags: durability only. */
+
+/*
+ * Applies the batch, which stays as it is, to be committed again, cleared or freed. `write` (may be NULL)
+ * says how durable. *ret_sequence (optional) is the version of its last write.
+ */
 STAVE_API enum stave_status stave_batch_commit(struct stave_batch *batch, const struct stave_write *write,
                                                uint64_t *ret_sequence);
+
+/* Empties the batch for the next writes. */
 STAVE_API void stave_batch_clear(struct stave_batch *batch);
+
+/* Ends a batch, committed or not. NULL is accepted. */
 STAVE_API void stave_batch_free(struct stave_batch *batch);
 
-/* ---------------------------------------------------------------------------------------------- spaces */
+/* 6. Spaces. */
 
-/*
- * The handle of space `number`: it belongs to the store and lives as long. NULL if the number is out of
- * range.
- */
+/* The handle of space `number`, which belongs to the store and lives as long. NULL: out of range. */
 STAVE_API struct stave *stave_space(struct stave *store, uint32_t number);
+
+/* The number of a handle's space. */
 STAVE_API uint32_t stave_space_number(const struct stave *store);
+
 /* Keys in this space; one that has expired counts until it has been removed. */
 STAVE_API uint64_t stave_count(struct stave *store);
-/*
- * Removes every key of this space in constant time; what they took on disk is given back in the background.
- */
+
+/* Removes every key of this space in constant time; their disk space is given back in the background. */
 STAVE_API enum stave_status stave_drop(struct stave *store, const struct stave_write *write,
                                        uint64_t *ret_sequence);
+
 /* Exchanges the contents of two spaces, in constant time. */
 STAVE_API enum stave_status stave_swap(struct stave *store, uint32_t space_a, uint32_t space_b,
                                        const struct stave_write *write, uint64_t *ret_sequence);
 
-/* ---------------------------------------------------------------------------------------------- cursor */
+/* 7. Cursors. */
 
 struct stave_cursor;
+
+enum stave_cursor_flags {
+    STAVE_CURSOR_KEYS = 1, /* values are not read */
+};
 
 /* One key; valid until the next call on the cursor. */
 struct stave_entry {
@@ -416,61 +433,64 @@ struct stave_entry {
     struct stave_bytes value; /* empty with STAVE_CURSOR_KEYS */
     size_t value_size;
     uint64_t sequence;
-    uint64_t expires_at_ms;
-};
-
-enum stave_cursor_flags {
-    STAVE_CURSOR_KEYS = 1, /* values are not read */
+    uint64_t expires_at_ms; /* 0: never */
 };
 
 /*
- * Walks the keys of this space, in no order, from `position` (0: the beginning), those that begin with
- * `prefix`. A key that is there throughout is returned at least once, whatever goes on meanwhile, and across
- * a reopen.
+ * Walks the keys of this space that begin with `prefix`, in no order, from `position` on (0: the beginning).
+ * A key that is there throughout is returned at least once, whatever goes on meanwhile, and across a reopen.
  */
 STAVE_API enum stave_status stave_cursor_open(struct stave *store, uint64_t position,
                                               struct stave_bytes prefix, uint32_t flags,
                                               struct stave_cursor **ret_cursor);
-/* STAVE_OK, STAVE_END, or a failure (a damaged record: calling again goes on behind it). */
+
+/* STAVE_OK, STAVE_END, or a failure (of a damaged record: the next call goes on behind it). */
 STAVE_API enum stave_status stave_cursor_next(struct stave_cursor *cursor, struct stave_entry *ret_entry);
+
 /* Where another cursor can go on; it may return a few keys once more. 0 at the end. */
 STAVE_API uint64_t stave_cursor_position(const struct stave_cursor *cursor);
+
+/* NULL is accepted. */
 STAVE_API void stave_cursor_close(struct stave_cursor *cursor);
 
-/* Copies a random key of this space as a value; STAVE_NOT_FOUND if it is empty. */
+/* Copies a random key of this space, in the place of a value; STAVE_NOT_FOUND if there is none. */
 STAVE_API enum stave_status stave_random_key(struct stave *store, struct stave_value *ret_key);
 
-/*
- * ---------------------------------------------------------------------------------------------- durability
- */
+/* 8. Durability. */
 
 /* Makes all that was written before durable. */
 STAVE_API enum stave_status stave_sync(struct stave *store);
-/* The newest sequence, and the one up to which everything is durable. */
+
+/* The newest sequence. */
 STAVE_API uint64_t stave_sequence(struct stave *store);
+
+/* The sequence up to which everything is durable. */
 STAVE_API uint64_t stave_durable_sequence(struct stave *store);
+
 /* Asks for a sync in the background up to `sequence`, and returns at once. */
 STAVE_API enum stave_status stave_sync_start(struct stave *store, uint64_t sequence);
-/* An eventfd, the store's own, that becomes readable when the durable sequence grows or a sync failed;
-   poll it, read
-   8 bytes, then ask stave_durable_sequence. -1 if none can be had. */
-STAVE_API int stave_durable_event(struct stave *store);
-/* Changes the sync mode while open; interval 0 keeps the interval. */
-STAVE_API enum stave_status stave_set_sync(struct stave *store, enum stave_sync sync, uint32_t interval_ms);
-/* Changes segment_size, segment_age_ms, ratios, budget, retention and checkpoint_size while open; other
-   fields of
-   `options` are not looked at. */
-STAVE_API enum stave_status stave_set_options(struct stave *store, const struct stave_options *options);
 
 /*
- * ---------------------------------------------------------------------------------------------- snapshot,
- * feed
+ * An eventfd, the store's own, that becomes readable when the durable sequence grows or a sync failed: poll
+ * it, read 8 bytes, then ask stave_durable_sequence. -1 if none can be had.
  */
+STAVE_API int stave_durable_event(struct stave *store);
+
+/* Changes the sync mode while open; `interval_ms` 0 keeps the interval. */
+STAVE_API enum stave_status stave_set_sync(struct stave *store, enum stave_sync sync, uint32_t interval_ms);
+
+/*
+ * Changes segment_size, segment_age_ms, disk_ratio_percent, dead_ratio_percent, compaction_io_per_s,
+ * feed_retention_size and checkpoint_size while open, to the values in `options` or, where these are zero, to
+ * the defaults. The other fields have to be valid and change nothing.
+ */
+STAVE_API enum stave_status stave_set_options(struct stave *store, const struct stave_options *options);
+
+/* 9. Snapshots and the change feed. */
 
 /*
  * Makes `path`, which must not exist, a store with the contents of this moment, by hard links: on the same
- * file system, in time that does not depend on the size. It gets an identity of its own when first opened for
- * writing.
+ * file system, without copying. It gets an identity of its own when first opened for writing.
  */
 STAVE_API enum stave_status stave_snapshot(struct stave *store, const char *path,
                                            struct stave_error *ret_error);
@@ -479,7 +499,7 @@ enum stave_change_kind {
     STAVE_CHANGE_PUT = 1,
     STAVE_CHANGE_DELETE = 2,
     STAVE_CHANGE_DROP = 3,
-    STAVE_CHANGE_SWAP = 4
+    STAVE_CHANGE_SWAP = 4,
 };
 
 struct stave_change {
@@ -489,30 +509,35 @@ struct stave_change {
     uint32_t other_space; /* of a swap */
     struct stave_bytes key;
     struct stave_bytes value;
-    uint64_t expires_at_ms;
-    bool batch_continues; /* the next change belongs to the same batch */
+    uint64_t expires_at_ms; /* 0: never */
+    bool batch_continues;   /* the next change belongs to the same batch */
 };
 
-enum stave_feed_flags { STAVE_FEED_NOT_DURABLE = 1 }; /* also changes that a power loss could still take */
+enum stave_feed_flags {
+    STAVE_FEED_NOT_DURABLE = 1, /* also changes that a loss of power could still take */
+};
 
 struct stave_feed;
 
 /* Changes with a sequence above `after`, in order. STAVE_GONE if some of them are no longer held. */
 STAVE_API enum stave_status stave_feed_open(struct stave *store, uint64_t after, uint32_t flags,
                                             struct stave_feed **ret_feed);
+
 /* STAVE_OK and the next change, valid until the next call; STAVE_END when none came within `timeout_ms`. */
 STAVE_API enum stave_status stave_feed_next(struct stave_feed *feed, uint32_t timeout_ms,
                                             struct stave_change *ret_change);
+
+/* NULL is accepted. */
 STAVE_API void stave_feed_close(struct stave_feed *feed);
 
-/* ---------------------------------------------------------------------------------------------- read-only */
+/* 10. Stores opened read-only. */
 
-/* A store opened read-only: takes over what the writer has written since. */
+/* Takes over what the writer has written since the store was opened, or refreshed. */
 STAVE_API enum stave_status stave_refresh(struct stave *store);
 
-/* ---------------------------------------------------------------------------------------------- upkeep */
+/* 11. Upkeep. */
 
-/* Long work reports here, at least every 16 MiB; true cancels it (STAVE_CANCELLED, nothing lost). */
+/* Long work reports bytes here, at least every 16 MiB; true cancels it (STAVE_CANCELLED, nothing lost). */
 typedef bool (*stave_progress_call)(void *context, uint64_t done, uint64_t total);
 
 enum stave_compact_flags {
@@ -522,9 +547,47 @@ enum stave_compact_flags {
 /* Compacts in the calling thread. The tail is closed first, so that it takes part. */
 STAVE_API enum stave_status stave_compact(struct stave *store, uint32_t flags, stave_progress_call progress,
                                           void *context);
+
 /* Writes a checkpoint of the index now. */
 STAVE_API enum stave_status stave_checkpoint(struct stave *store);
 
+struct stave_stats {
+    size_t size; /* set by the caller to sizeof(struct stave_stats) */
+
+    uint64_t key_count;  /* of all spaces */
+    uint64_t disk_size;  /* of all files, preallocated room included */
+    uint64_t log_size;   /* of all records */
+    uint64_t live_size;  /* of those that a read can still find */
+    uint64_t index_size; /* in memory */
+    uint32_t segment_count;
+
+    /* Since the store was opened. */
+    uint64_t put_count;
+    uint64_t get_count;
+    uint64_t delete_count;
+    uint64_t sync_count;
+    uint64_t sync_time_us; /* microseconds */
+    uint64_t compaction_count;
+    uint64_t compaction_read;    /* bytes */
+    uint64_t compaction_written; /* bytes */
+    uint64_t compaction_time_us;
+    uint64_t checkpoint_count;
+    uint64_t checkpoint_written; /* bytes */
+    uint64_t expired_count;      /* keys that were removed because they had expired */
+
+    uint64_t sequence;
+    uint64_t durable_sequence;
+    uint64_t feed_floor; /* the lowest sequence that a feed can still give */
+
+    uint64_t open_time_us;
+    uint64_t open_replayed; /* records of the log that the open had to read */
+    bool open_from_checkpoint;
+    bool failed; /* a sync failed: writes are refused */
+};
+
+STAVE_API enum stave_status stave_stats(struct stave *store, struct stave_stats *ret_stats);
+
+/* One segment: a file of the log. */
 struct stave_segment_stats {
     uint32_t id;
     uint32_t kind; /* 1 log, 2 output of compaction, 3 large value */
@@ -536,29 +599,11 @@ struct stave_segment_stats {
     uint64_t created_ms;
 };
 
-struct stave_stats {
-    size_t size;        /* set by the caller to sizeof(struct stave_stats) */
-    uint64_t key_count; /* all spaces */
-    uint64_t disk_size; /* of all files, preallocated room included */
-    uint64_t log_size;  /* of all records */
-    uint64_t live_size;
-    uint64_t index_size; /* bytes of memory */
-    uint32_t segment_count;
-    uint64_t put_count, get_count, delete_count;
-    uint64_t sync_count, sync_time_us;
-    uint64_t compaction_count, compaction_read, compaction_written, compaction_time_us;
-    uint64_t checkpoint_count, checkpoint_written;
-    uint64_t expired_count;
-    uint64_t sequence, durable_sequence, feed_floor;
-    uint64_t open_time_us, open_replayed; /* microseconds; records read */
-    bool open_from_checkpoint;
-    bool failed; /* a sync failed: writes are refused */
-};
-
-STAVE_API enum stave_status stave_stats(struct stave *store, struct stave_stats *ret_stats);
-/* All segments, oldest first; freed with stave_free. */
+/* All segments, in the order of their ids; freed with stave_free. */
 STAVE_API enum stave_status stave_segments(struct stave *store, struct stave_segment_stats **ret_segments,
                                            size_t *ret_count);
+
+/* 12. Damage. */
 
 enum stave_damage_kind {
     STAVE_DAMAGE_MANIFEST = 1,
@@ -571,19 +616,20 @@ enum stave_damage_kind {
 
 struct stave_damage {
     enum stave_damage_kind kind;
-    const char *file; /* name within the directory */
+    const char *file; /* its name within the directory */
     uint64_t offset;
     uint64_t size;          /* bytes that cannot be read; 0 if unknown */
     struct stave_bytes key; /* where it is known */
     const char *message;
 };
 
-/* True stops. */
+/* Receives a damage, which is valid during the call; true stops (STAVE_CANCELLED). */
 typedef bool (*stave_damage_call)(void *context, const struct stave_damage *damage);
 
 /*
  * Reads every byte of a store that nobody has open for writing, changes nothing, and reports each damage.
- * Result STAVE_OK, STAVE_CORRUPT if there was damage that is not harmless, or a failure to read.
+ * `damage` and `progress` may be NULL. Result STAVE_OK, STAVE_CORRUPT if there was damage that is not
+ * harmless, or a failure to read.
  */
 STAVE_API enum stave_status stave_check(const char *path, stave_damage_call damage,
                                         stave_progress_call progress, void *context,
@@ -595,9 +641,7 @@ struct stave_salvage_result {
     uint64_t lost_size; /* bytes that could not be read */
 };
 
-/*
- * Copies what can be read into a new store at `new_path`, which must not exist. The old one is left as it is.
- */
+/* Copies what can be read into a new store at `new_path`, which must not exist; the old stays as it is. */
 STAVE_API enum stave_status stave_salvage(const char *path, const char *new_path, stave_damage_call damage,
                                           stave_progress_call progress, void *context,
                                           struct stave_salvage_result *ret_result,

@@ -94,6 +94,20 @@ def check_lines(path, lines):
             report(path, number, f"{len(line)} columns, more than {COLUMNS_MAX}")
 
 
+def check_header(path, lines):
+    """The public header is the product's face: no comment cuts a declaration or makes a banner, one style of them."""
+    if os.path.relpath(path, ROOT) != os.path.join("include", "stave.h"):
+        return
+    for number, line in enumerate(lines, 1):
+        before = lines[number - 2] if number > 1 else ""
+        if re.fullmatch(r"\s*(const\s+)?(bool|size_t|int|u?int\d+_t|struct \w+|enum \w+)\s*", line):
+            report(path, number, "a declaration is cut in two")
+        if "-----" in line:
+            report(path, number, "a banner")
+        if line.startswith("STAVE_API") and not before.endswith("*/") and before != "" and not before.startswith("#"):
+            report(path, number, "no empty line or comment before a declaration")
+
+
 def check_functions(path, lines):
     """A function's body opens and closes with a brace in the first column."""
     start = None
@@ -154,6 +168,7 @@ def main():
         lines = text.split("\n")[:-1] if text.endswith("\n") else text.split("\n")
         check_lines(path, lines)
         check_includes(path, lines)
+        check_header(path, lines)
         check_functions(path, lines)
         check_calls(path, without_comments_and_strings(text))
         check_modules(path)

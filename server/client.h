@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A client: what the protocol knows of a connection. Its socket and buffers are connection.h's.
+ *
+ *   K1  A client lives on one loop. It is touched under that loop's place in the gate, or under the whole
+ *       gate (COMMAND_EXCLUSIVE), which is how CLIENT LIST and KILL reach those of other loops.
+ *   K2  A client that is to go is marked by client_kill() and freed by its loop, never by another.
+ */
+#ifndef STAVE_SERVER_CLIENT_H
+#define STAVE_SERVER_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/command.h"
+#include "stave.h"
+
+struct loop;
+struct server;
+struct watched;
+
+#define CLIENT_ADDRESS_SIZE ((size_t)128)
+#define CLIENT_QUEUED_COUNT_MAX ((size_t)1048576)
+#define CLIENT_NAME_SIZE_MAX ((size_t)1024)
+
+enum client_flags {
+    CLIENT_MULTI = 1 << 0,             /* after MULTI */
+    CLIENT_DIRTY_EXEC = 1 << 1,        /* a command could not be queued: EXECABORT */
+    CLIENT_MONITOR = 1 << 2,           /* gets a line for each command of anybody */
+    CLIENT_REPLY_OFF = 1 << 3,         /* CLIENT REPLY OFF */
+    CLIENT_REPLY_SKIP = 1 << 4,        /* no reply to the present command */
+    CLIENT_REPLY_SKIP_NEXT = 1 << 5,   /* set by CLIENT REPLY SKIP; becomes SKIP for the next command */
+    CLIENT_NO_EVICT = 1 << 6,          /* maxmemory-clients passes it over */
+    CLIENT_CLOSE_AFTER_REPLY = 1 << 7, /* nothing more is read; closed when all has been sent */
+    CLIENT_KILLED = 1 << 8,            /* to be closed by its loop at once; as good as gone */
+    CLIENT_UNIX_SOCKET = 1 << 9,
+    CLIENT_PAUSED = 1 << 10,   /* waits for the end of CLIENT PAUSE */
+    CLIENT_PARKED = 1 << 11,   /* waits for a value from disk, or for its next turn */
+    CLIENT_WITHHELD = 1 << 12, /* has replies that wait for a sync */
+};
+
+/* A command between MULTI and EXEC; the arguments are one block with their bytes. */
+struct queued_command {
+    const struct command *command;
+    struct stave_bytes *arguments;
+    size_t argument_count;
+};
+
+struct client {
+    uint64_t id; /* from 1, never used again */
+    struct server *server;
+    struct loop *loop;
+    struct client *next; /* of its loop's clients */
+    struct client *previous;
+
+    uint32_t flags; /* enum client_flags */
+    uint32_t database;
+    int protocol; /* 2 or 3 */
+    bool authenticated;
+    char *name;                              /* CLIENT SETNAME, memory_alloc'ed; NULL: none */
+    char *library_name;                      /* CLIENT SETINFO LIB-NAME; NULL: none */
+    char *library_version;                   /* CLIENT SETINFO LIB-VER; NULL: none */
+    char address[CLIENT_ADDRESS_SIZE];       /* "127.0.0.1:52345", "[::1]:52345" or "/path:0" */
+    char local_address[CLIENT_ADDRESS_SIZE]; /* the same of our end */
+    int descriptor;
+
+    uint64_t created_ms;
+    uint64_t active_ms; /* of its last command or bytes */
+    /* The last command, for CLIENT LIST; NULL: none yet. */
+    const struct command *last_command;
+    uint64_t suspended_until_ms; /* no command of it is run before: the delay after a wrong password */
+    uint32_t failed_auth_count;
+
+    /* MULTI */
+    struct queued_command *queued;
+    size_t queued_count;
+    size_t queued_capacity;
+    size_t queued_size; /* bytes held by them */
+
+    /* WATCH: watch.h */
+    struct watched *watched;
+    size_t watched_count;
+
+    uint64_t command_count;
+    uint64_t input_size; /* bytes ever received and sent */
+    uint64_t output_size;
+};
+
+/* What CLIENT LIST shows of a client's buffers, in bytes. */
+struct client_figures {
+    size_t query_buffer;       /* qbuf */
+    size_t query_buffer_free;  /* qbuf-free */
+    size_t argument_memory;    /* argv-mem */
+    size_t multi_memory;       /* multi-mem */
+    size_t reply_buffer_size;  /* rbs: the most that its small buffer took */
+    size_t output_buffer_size; /* obl: unsent, in buffers */
+    size_t output_list_length; /* oll: pieces of large values unsent */
+    size_t output_list_memory; /* omem */
+    size_t total_memory;       /* tot-mem */
+    char events[4];            /* "r", "rw", ... */
+};
+void client_figures(const struct client *client, struct client_figures *ret_figures);
+
+/* The next client of all loops after `client` (NULL: the first), under the exclusive gate. Killed ones too. */
+struct client *client_next(struct server *server, const struct client *client);
+
+/* Marks it to be closed by its loop; at once or, `after_reply`, when what it is owed has been sent. */
+void client_kill(struct client *client, bool after_reply);
+
+/*
+ * Sends bytes to a client of any loop, outside of its replies (MONITOR): under the exclusive gate, or from
+ * the client's own loop. What exceeds its output limits closes it.
+ */
+void client_send(struct client *client, struct stave_bytes bytes);
+
+/* Ends MULTI: the queued commands are freed and the flags cleared; watched keys are forgotten. */
+void client_discard(struct client *client);
+
+/* CLIENT SETNAME and its like: a copy of `text` takes the place of `*name`; empty: NULL. False: no memory. */
+bool client_set_text(char **name, struct stave_bytes text);
+
+#endif

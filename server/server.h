@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The server: what all of its modules share.
+ *
+ *   V1  Fields are set before the loops start and constant then, unless a comment says who may change them.
+ *   V2  Counters are kept by each loop for itself (struct loop_stats) and added up under the exclusive gate.
+ */
+#ifndef STAVE_SERVER_SERVER_H
+#define STAVE_SERVER_SERVER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/client.h"
+#include "server/command.h"
+#include "server/config.h"
+#include "server/gate.h"
+#include "stave.h"
+
+struct call;
+struct loop;
+struct watch_table;
+
+#define SERVER_ERROR_KIND_COUNT_MAX ((size_t)128)
+#define SERVER_ERROR_KIND_SIZE ((size_t)32)
+
+/* Of one command or subcommand, at its command_number(). */
+struct command_stats {
+    uint64_t call_count;
+    uint64_t time_us;
+    uint64_t rejected_count; /* before it ran: arity, password, memory */
+    uint64_t failed_count;   /* answered with an error */
+    uint64_t histogram[32];  /* calls by floor(log2(microseconds)) */
+};
+
+/* Error replies by their first word: "ERR", "WRONGTYPE". */
+struct error_stats {
+    char kind[SERVER_ERROR_KIND_SIZE];
+    uint64_t count;
+};
+
+struct loop_stats {
+    uint64_t connections_received;
+    uint64_t commands_processed;
+    uint64_t input_size;
+    uint64_t output_size;
+    uint64_t reads_processed;
+    uint64_t writes_processed;
+    uint64_t keyspace_hits;
+    uint64_t keyspace_misses;
+    uint64_t expired_keys; /* found expired, or removed by the expiry cycle */
+    uint64_t error_replies;
+    uint64_t evicted_clients;
+    uint64_t query_limit_disconnections;
+    uint64_t output_limit_disconnections;
+    uint64_t conflict_retries;
+    uint64_t cold_reads;
+    uint64_t withheld_replies;      /* that waited for a sync */
+    struct command_stats *commands; /* command_number_count() of them */
+    struct error_stats errors[SERVER_ERROR_KIND_COUNT_MAX];
+    size_t error_count;
+};
+
+/* CLIENT PAUSE; changed under the exclusive gate. */
+struct server_pause {
+    uint64_t until_ms; /* 0: none */
+    bool writes_only;
+};
+
+/*
+ * Called by the dispatcher where they are set. `monitor` only while monitor_count is not 0, before the
+ * command; `executed` after it. `cron` on the main thread, `config.hz` times a second, without the gate.
+ */
+struct server_hooks {
+    void (*monitor)(struct call *call);
+    void (*executed)(struct call *call, uint64_t duration_us);
+    void (*cron)(struct server *server);
+};
+
+struct server {
+    struct config config; /* changed under the exclusive gate */
+    struct stave *store;
+    struct stave **databases; /* handles of the spaces 0..database_count-1 */
+    uint32_t database_count;
+    char store_path[4096]; /* absolute */
+    char run_id[41];
+    char executable[4096];
+    uint64_t started_ms; /* wall clock */
+    uint64_t started_monotonic_us;
+
+    struct gate gate;
+    struct loop **loops;
+    size_t loop_count;
+    struct watch_table *watch;
+    struct server_hooks hooks;
+
+    struct server_pause pause;
+    uint64_t stats_reset_ms;
+    uint32_t blocked_client_count;
+    bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE; changed under the exclusive gate */
+
+    _Atomic uint64_t next_client_id;
+    _Atomic uint64_t client_count;
+    _Atomic uint64_t client_count_peak;
+    _Atomic uint64_t client_memory; /* of all clients' buffers */
+    _Atomic uint64_t rejected_connections;
+    _Atomic uint32_t monitor_count;
+    _Atomic uint64_t used_memory; /* what the process holds, mapped files left out; measured by cron */
+    _Atomic uint64_t used_memory_peak;
+    _Atomic uint64_t disk_size; /* of the store; measured by cron */
+    _Atomic uint64_t dirty;     /* changes since the last snapshot */
+    _Atomic bool sync_failed;   /* the store takes no more writes */
+    _Atomic bool stopping;
+
+    struct server_private *own; /* server.c's */
+};
+
+/* Milliseconds since 1970, and microseconds of a clock that only goes forward. */
+uint64_t server_now_ms(void);
+uint64_t server_monotonic_us(void);
+
+/*
+ * Runs `call` on the main thread soon, outside of the gate. From any thread. False: no memory, or stopping.
+ */
+bool server_post(struct server *server, void (*call)(void *context), void *context);
+
+/*
+ * Runs `work` on a thread of the pool, then `done` on the main thread. From any thread. False as above.
+ */
+bool server_background(struct server *server, void (*work)(void *context), void (*done)(void *context),
+                       void *context);
+
+/* Ends the server cleanly with this exit code; returns at once. From any thread and signal context. */
+void server_stop(struct server *server, int exit_code);
+
+/* Puts into force what config_set() changed: a mask of enum config_effect. Under the exclusive gate. */
+bool server_apply(struct server *server, uint32_t effects, char ret_error[CONFIG_ERROR_SIZE]);
+
+/* All loops' counters in one; under the exclusive gate. `ret_stats->commands` is the caller's array or NULL. */
+void server_stats(const struct server *server, struct loop_stats *ret_stats);
+/* CONFIG RESETSTAT; under the exclusive gate. */
+void server_reset_stats(struct server *server);
+
+/* The counters of the loop that the client lives on. */
+struct loop_stats *client_stats(const struct client *client);
+
+#endif

@@ -52,6 +52,9 @@ bool call_integer(struct call *call, size_t index, int64_t *ret_value);
 bool call_integer_between(struct call *call, size_t index, int64_t min, int64_t max, const char *error,
                           int64_t *ret_value);
 
+/* The longest string that a command may make: proto-max-bulk-len. */
+uint64_t call_string_size_max(const struct call *call);
+
 /*
  * For long work (KEYS over millions): what has been done is kept in `state`, and the command is run again
  * in the next turn of the loop, with call->state set, other clients in between. Returns what the command is

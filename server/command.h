@@ -86,10 +86,11 @@ struct key_spec {
     int begin_position;        /* index; for a keyword: where the search starts */
     const char *begin_keyword; /* or NULL */
     enum key_spec_find find;
-    int find_last;  /* range: last key from the first, -1: last argument; keynum: where the count stands */
-    int find_step;  /* between keys; keynum: the same */
-    int find_limit; /* range; keynum: first key, from the count */
-    uint32_t flags; /* enum key_spec_flags */
+    int find_last;     /* range: last key from the first, -1: last argument; keynum: where the count stands */
+    int find_step;     /* between keys; keynum: the same */
+    int find_limit;    /* range; keynum: first key, from the count */
+    uint32_t flags;    /* enum key_spec_flags */
+    const char *notes; /* COMMAND INFO shows them; or NULL */
 };
 
 #define COMMAND_KEY_SPECS_MAX 3
@@ -113,6 +114,12 @@ struct command {
      * Capitals are tokens, other words names, [] optional, | one of, ... once more of what stands before it.
      */
     const char *arguments;
+    const char
+        *deprecated_since; /* or NULL; then `replaced_by` says by what, in Markdown as Redis' pages do */
+    const char *replaced_by;
+
+    /* COMMAND INFO: the tips for clients and proxies, with spaces between them, or NULL. */
+    const char *tips;
 };
 
 /* The command of this name in any case, or NULL; `subcommand` may be empty. */

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* The log: one line, one write, so that lines of several threads do not mix. */
+#include "server/log.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_SIZE ((size_t)1024)
+
+/* The process has one log. */
+static atomic_int log_descriptor = STDOUT_FILENO;
+static atomic_int log_least = LOG_NOTICE;
+
+bool log_open(const char *path, enum log_level level)
+{
+    log_set_level(level);
+    if (path[0] == 0) return true;
+    const int descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    if (descriptor < 0) return false;
+    const int before = atomic_exchange(&log_descriptor, descriptor);
+    if (before != STDOUT_FILENO) close(before);
+    return true;
+}
+
+void log_set_level(enum log_level level)
+{
+    atomic_store(&log_least, (int)level);
+}
+
+static void write_line(const char *line, size_t size)
+{
+    /* There is nobody to tell that the log itself cannot be written. */
+    if (write(atomic_load(&log_descriptor), line, size) < 0) return;
+}
+
+static size_t format_prefix(char *line, enum log_level level)
+{
+    static const char marks[] = ".-*#";
+    struct timeval now;
+    struct tm parts;
+    char date[32];
+    gettimeofday(&now, NULL);
+    localtime_r(&now.tv_sec, &parts);
+    strftime(date, sizeof(date), "%d %b %Y %H:%M:%S", &parts);
+    return (size_t)snprintf(line, LINE_SIZE, "%d:M %s.%03d %c ", (int)getpid(), date,
+                            (int)(now.tv_usec / 1000), marks[level]);
+}
+
+void log_write(enum log_level level, const char *format, ...)
+{
+    if ((int)level < atomic_load(&log_least) || level >= LOG_NOTHING) return;
+    char line[LINE_SIZE];
+    size_t size = format_prefix(line, level);
+    va_list arguments;
+    va_start(arguments, format);
+    const int more = vsnprintf(line + size, LINE_SIZE - 1 - size, format, arguments);
+    va_end(arguments);
+    if (more > 0) size += (size_t)more < LINE_SIZE - 1 - size ? (size_t)more : LINE_SIZE - 2 - size;
+    line[size++] = '\n';
+    write_line(line, size);
+}
+
+void log_raw(enum log_level level, const char *text)
+{
+    if ((int)level < atomic_load(&log_least) || level >= LOG_NOTHING) return;
+    write_line(text, strlen(text));
+}

@@ -176,17 +176,26 @@ static enum stave_status open_dir(struct store *store, const char *path, bool *r
     return status;
 }
 
+/* Whether there may be a new store. What has no manifest at first may be a store that is just being made. */
+static enum stave_status find_manifest(const struct dir *dir, bool *ret_is_new, struct error *error)
+{
+    enum stave_status status = dir_exists(dir, MANIFEST_FILE_NAME, error);
+    *ret_is_new = false;
+    if (status != STAVE_NOT_FOUND) return status;
+    const enum stave_status checked = check_new(dir, error);
+    if (checked != STAVE_OK && dir_exists(dir, MANIFEST_FILE_NAME, NULL) == STAVE_OK) return STAVE_OK;
+    *ret_is_new = checked == STAVE_OK;
+    return checked;
+}
+
 /* STAVE_OK: there is a manifest, or there may be a new store (*ret_is_new). */
 static enum stave_status look_at_dir(struct store *store, bool *ret_is_new, struct error *error)
 {
-    const enum stave_status status = dir_exists(&store->dir, MANIFEST_FILE_NAME, error);
-    *ret_is_new = status == STAVE_NOT_FOUND;
-    if (status == STAVE_OK && store->options.must_not_exist)
+    const enum stave_status status = find_manifest(&store->dir, ret_is_new, error);
+    if (status != STAVE_OK) return status;
+    if (!*ret_is_new && store->options.must_not_exist)
         return error_set(error, STAVE_EXISTS, 0, "%s: there is a store already", store->dir.path);
-    if (status != STAVE_NOT_FOUND) return status;
-    const enum stave_status checked = check_new(&store->dir, error);
-    if (checked != STAVE_OK) return checked;
-    if (store->options.read_only || store->options.must_exist)
+    if (*ret_is_new && (store->options.read_only || store->options.must_exist))
         return error_set(error, STAVE_NOT_FOUND, 0, "%s: there is no store", store->dir.path);
     return STAVE_OK;
 }

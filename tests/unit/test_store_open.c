@@ -4,6 +4,7 @@
 #include "support/fixture.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -333,6 +334,33 @@ static void a_read_only_store_reads_beside_the_writer_and_follows_it(void **stat
     store_close(reader);
 }
 
+static void *make_store(void *path)
+{
+    return store_open(path, NULL);
+}
+
+/* Between a look for the manifest and the listing of the directory it may have come. */
+static void a_store_that_is_being_made_is_no_foreign_directory(void **state)
+{
+    struct fixture *fixture = *state;
+    for (int round = 0; round < 25; round++) {
+        const struct stave_options options = {.size = sizeof(options), .read_only = true};
+        struct stave_error error = {.status = STAVE_OK};
+        char name[32];
+        char path[SCRATCH_PATH_SIZE];
+        pthread_t maker;
+        void *made = NULL;
+        (void)snprintf(name, sizeof(name), "made%d", round);
+        scratch_path(&fixture->scratch, name, path);
+        assert_int_equal(pthread_create(&maker, NULL, make_store, path), 0);
+        enum stave_status status = STAVE_NOT_FOUND;
+        while (status == STAVE_NOT_FOUND) status = try_open(path, &options, &error);
+        assert_int_equal(pthread_join(maker, &made), 0);
+        store_close(made);
+        if (status != STAVE_OK) fail_msg("%s", error.message);
+    }
+}
+
 static void a_read_only_store_changes_nothing(void **state)
 {
     struct fixture *fixture = *state;
@@ -472,6 +500,7 @@ int main(void)
         FIXTURE_TEST(an_open_that_failed_leaves_nothing_behind),
         FIXTURE_TEST(close_accepts_null),
         FIXTURE_TEST(a_read_only_store_reads_beside_the_writer_and_follows_it),
+        FIXTURE_TEST(a_store_that_is_being_made_is_no_foreign_directory),
         FIXTURE_TEST(a_read_only_store_changes_nothing),
         FIXTURE_TEST(a_read_only_store_works_in_a_directory_that_cannot_be_written),
         FIXTURE_TEST(a_child_made_by_fork_may_only_close),

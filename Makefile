@@ -1,4 +1,4 @@
-# Stave: make, make run, make test, make bench, make install, make format, make clean.
+# Stave: make, make run, make test, make test-kill, make bench, make install, make format, make clean.
 BUILD ?= build
 PREFIX ?= /usr/local
 JOBS ?= 2
@@ -8,7 +8,9 @@ CONFIGURE = cmake -S . -G Ninja -DSTAVE_WERROR=ON -DCMAKE_INSTALL_PREFIX=$(PREFI
 COMPILE = cmake --build
 CTEST = ctest --output-on-failure -j$(JOBS) --test-dir
 
-.PHONY: all run test test-packages test-plain test-address test-thread bench install format clean
+KILLS ?= 500
+
+.PHONY: all run test test-packages test-plain test-address test-thread test-kill bench install format clean
 
 all:
 	@command -v cmake >/dev/null && command -v ninja >/dev/null || \
@@ -46,6 +48,13 @@ test-thread:
 	$(CONFIGURE) -B build-tsan -DSTAVE_TESTS=ON -DSTAVE_SANITIZE=thread
 	$(COMPILE) build-tsan -j$(JOBS)
 	$$(setarch -R true 2>/dev/null && echo setarch -R) $(CTEST) build-tsan -LE tidy
+
+# Writers killed KILLS times; takes minutes. STAVE_TEST_SEED repeats a run.
+test-kill: test-packages
+	$(CONFIGURE) -B $(BUILD) -DSTAVE_TESTS=ON
+	$(COMPILE) $(BUILD) -j$(JOBS)
+	STAVE_TEST_KILLS=$(KILLS) $(BUILD)/tests/crash/test_kill
+	STAVE_TEST_KILLS=$(KILLS) STAVE_TEST_KILL_KEYS=1000000 $(BUILD)/tests/crash/test_kill_storm
 
 bench:
 	scripts/install-packages.sh bench

@@ -21,10 +21,15 @@
 /* ------------------------------------------------------------------ requests */
 
 struct resp_limits {
-    size_t argument_count_max; /* Redis: 1,048,576; before AUTH 10 */
+    size_t argument_count_max; /* Redis: 2^31-1; before AUTH 10 */
     size_t bulk_size_max;      /* Redis: proto-max-bulk-len; before AUTH 16,384 */
-    size_t inline_size_max;    /* Redis: 65,536 */
+    size_t inline_size_max;    /* of a line: an inline request, or an announcement; Redis: 65,536 */
+    bool is_unauthenticated;   /* what passes these limits is refused with the texts for before AUTH */
 };
+
+/* What is refused as invalid whatever the client may. */
+#define RESP_ARGUMENT_COUNT_MAX ((uint64_t)INT32_MAX)
+#define RESP_BULK_SIZE_DEFAULT_MAX ((uint64_t)512 << 20)
 
 struct resp_slice {
     size_t offset;
@@ -32,10 +37,10 @@ struct resp_slice {
 };
 
 enum resp_status {
-    RESP_OK,      /* a request, of no arguments for an empty line or "*0" */
-    RESP_MORE,    /* call again with more bytes behind these */
-    RESP_REFUSED, /* `error` says why, in Redis' words; the connection is to be closed */
-    RESP_NO_MEMORY
+    RESP_OK,       /* a request, of no arguments for an empty line or "*0" */
+    RESP_MORE,     /* call again with more bytes behind these */
+    RESP_REFUSED,  /* `error` says why, in Redis' words; the connection is to be closed */
+    RESP_NO_MEMORY /* the connection is to be closed */
 };
 
 /* All zeroes is a parser at the start of a request. */
@@ -49,24 +54,35 @@ struct resp_parser {
     /* The parser's own. */
     size_t argument_capacity;
     uint64_t argument_total; /* announced by "*" */
-    size_t position;         /* bytes of input seen */
-    uint64_t bulk_size;      /* announced by "$", while has_bulk_size */
+    bool has_argument_total;
+    size_t line;        /* where the line that is being read begins */
+    size_t position;    /* bytes of input seen */
+    uint64_t bulk_size; /* announced by "$", while has_bulk_size */
     bool has_bulk_size;
     bool is_started;
-    struct buffer unquoted; /* of an inline request: arguments with their quotes resolved */
+    struct buffer unquoted; /* of an inline request: its arguments, quotes resolved, one behind the other */
 };
 
 /*
- * Parses one request from `input`, whose first `parser->position` bytes it has seen in earlier calls.
- * An argument of an inline request that has quotes is found in `unquoted` (see resp_argument()).
+ * Parses one request from `input`, whose first `parser->position` bytes it has seen in earlier calls. After
+ * RESP_OK the caller drops `used` bytes and resets the parser; after RESP_REFUSED it is of no more use.
  */
 enum resp_status resp_parse(struct resp_parser *parser, const uint8_t *input, size_t size,
                             const struct resp_limits *limits);
 
-/* Argument `index` of the request just parsed from `input`. */
-struct stave_bytes resp_argument(const struct resp_parser *parser, const uint8_t *input, size_t index);
+/* Argument `index` of the request just parsed from `input`; an inline one lies in the parser. */
+static inline struct stave_bytes resp_argument(const struct resp_parser *parser, const uint8_t *input,
+                                               size_t index)
+{
+    const struct resp_slice slice = parser->arguments[index];
+    const uint8_t *const bytes = parser->is_inline ? parser->unquoted.data : input;
+    return (struct stave_bytes){bytes + slice.offset, slice.size};
+}
 
-/* How many bytes of input the unfinished request is known to need at least: for sizing the next read. */
+/*
+ * How many bytes of input, from its start, the unfinished request needs at least before the parser gets on:
+ * for sizing the next read. It may be an announced length (R2).
+ */
 size_t resp_wanted(const struct resp_parser *parser);
 
 /* Ready for the next request; what is large is freed. */
@@ -81,8 +97,8 @@ void resp_parser_free(struct resp_parser *parser);
  * array, a null as "$-1", a double and a big number as bulk strings, a boolean as an integer, verbatim text
  * as bulk).
  */
-enum stave_status resp_write_simple(struct buffer *out, const char *text);
-enum stave_status resp_write_error(struct buffer *out, const char *text); /* line ends become spaces */
+enum stave_status resp_write_simple(struct buffer *out, const char *text); /* line ends become spaces */
+enum stave_status resp_write_error(struct buffer *out, const char *text);  /* line ends become spaces */
 enum stave_status resp_write_integer(struct buffer *out, int64_t value);
 enum stave_status resp_write_bulk(struct buffer *out, struct stave_bytes bytes);
 enum stave_status resp_write_bulk_size(struct buffer *out,

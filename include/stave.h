@@ -424,7 +424,8 @@ STAVE_API enum stave_status stave_swap(struct stave *store, uint32_t space_a, ui
 struct stave_cursor;
 
 enum stave_cursor_flags {
-    STAVE_CURSOR_KEYS = 1, /* values are not read */
+    STAVE_CURSOR_KEYS = 1,  /* values are not read */
+    STAVE_CURSOR_STEPS = 2, /* STAVE_WOULD_BLOCK after each short step, at an exact position */
 };
 
 /* One key; valid until the next call on the cursor. */
@@ -444,7 +445,13 @@ STAVE_API enum stave_status stave_cursor_open(struct stave *store, uint64_t posi
                                               struct stave_bytes prefix, uint32_t flags,
                                               struct stave_cursor **ret_cursor);
 
-/* STAVE_OK, STAVE_END, or a failure (of a damaged record: the next call goes on behind it). */
+/*
+ * STAVE_OK, STAVE_END, or a failure (of a damaged record: the next call goes on behind it).
+ *
+ * With STAVE_CURSOR_STEPS also STAVE_WOULD_BLOCK, every few keys and after a bounded search that found none:
+ * the next call goes on, and so does another cursor from the position, which returns no key once more then
+ * (unless the store has been opened anew and its index has shrunk).
+ */
 STAVE_API enum stave_status stave_cursor_next(struct stave_cursor *cursor, struct stave_entry *ret_entry);
 
 /* Where another cursor can go on; it may return a few keys once more. 0 at the end. */

@@ -4,7 +4,8 @@
  *
  *   U1  The keys of a bucket are copied in the epoch in which its entries were read; one whose record has
  *       been moved away in between makes the bucket be read again, so that none is passed over.
- *   U2  Values are looked up when their key's turn comes: they are as new as the call that returns them.
+ *   U2  With STAVE_CURSOR_STEPS a step ends with the keys of a bucket, or after STEP_BUCKETS buckets without.
+ *   U3  Values are looked up when their key's turn comes: they are as new as the call that returns them.
  */
 #include "base/buffer.h"
 #include "base/memory.h"
@@ -13,12 +14,15 @@
 #include "store/operation.h"
 #include "store/segments.h"
 
+#define STEP_BUCKETS 64u
+
 struct stave_cursor {
     struct stave *handle;
     uint32_t flags;
     uint64_t position;      /* of the bucket after the one held */
     uint64_t held_position; /* of the one held */
     bool at_end;            /* position is beyond the last bucket */
+    uint32_t step;          /* buckets taken since the last step's end (U2) */
     uint8_t *prefix;
     size_t prefix_size;
     struct buffer keys; /* u32 size, then the key; of the bucket held */
@@ -33,7 +37,8 @@ enum stave_status stave_cursor_open(struct stave *handle, uint64_t position, str
 {
     enum stave_status status = guard_key(handle, prefix);
     if (status != STAVE_OK) return status;
-    if (ret_cursor == NULL || flags & ~(uint32_t)STAVE_CURSOR_KEYS) return STAVE_INVALID;
+    if (ret_cursor == NULL || flags & ~(uint32_t)(STAVE_CURSOR_KEYS | STAVE_CURSOR_STEPS))
+        return STAVE_INVALID;
     struct stave_cursor *cursor = memory_alloc_zero(1, sizeof(*cursor));
     uint8_t *copy = prefix.size > 0 ? memory_copy(prefix.data, prefix.size) : NULL;
     if (cursor == NULL || (prefix.size > 0 && copy == NULL)) {
@@ -147,7 +152,17 @@ static enum stave_status next_bucket(struct stave_cursor *cursor)
     if (status != STAVE_OK) return status;
     cursor->position = position;
     cursor->at_end = end;
+    cursor->step++;
     return STAVE_OK;
+}
+
+/* All keys of the bucket held have been returned. */
+static bool is_step_over(struct stave_cursor *cursor)
+{
+    if (!(cursor->flags & STAVE_CURSOR_STEPS) || cursor->step == 0) return false;
+    if (cursor->keys.size == 0 && cursor->step < STEP_BUCKETS) return false;
+    cursor->step = 0;
+    return true;
 }
 
 /* ------------------------------------------------------------------ one key */
@@ -191,6 +206,7 @@ enum stave_status stave_cursor_next(struct stave_cursor *cursor, struct stave_en
             return cursor->damage;
         }
         if (cursor->at_end) return STAVE_END;
+        if (is_step_over(cursor)) return STAVE_WOULD_BLOCK;
         status = next_bucket(cursor);
         if (status != STAVE_OK) return status;
     }

@@ -245,6 +245,32 @@ static void a_cursor_goes_on_from_a_position_and_across_a_reopen(void **state)
     assert_true(seen >= 500);
 }
 
+/* stave_cursor_next: at the end of a step the position is exact, and an empty stretch is left in steps. */
+static void a_cursor_in_steps_returns_no_key_twice_from_its_positions(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t position = 0;
+    size_t seen = 0;
+    size_t step_count = 0;
+    fixture_fill(fixture->store, "k", 5000, 20, 1);
+    do {
+        struct stave_cursor *cursor = NULL;
+        struct stave_entry entry;
+        enum stave_status status;
+        assert_int_equal(stave_cursor_open(fixture->store, position, stave_text(""),
+                                           STAVE_CURSOR_KEYS | STAVE_CURSOR_STEPS, &cursor),
+                         STAVE_OK);
+        while ((status = stave_cursor_next(cursor, &entry)) == STAVE_OK) seen++;
+        assert_true(status == STAVE_WOULD_BLOCK || status == STAVE_END);
+        assert_true(status == STAVE_END || stave_cursor_position(cursor) > position);
+        position = stave_cursor_position(cursor);
+        stave_cursor_close(cursor);
+        step_count++;
+    } while (position != 0);
+    assert_int_equal(seen, 5000);
+    assert_true(step_count > 1000);
+}
+
 static void a_random_key_is_one_of_the_space(void **state)
 {
     struct fixture *fixture = *state;
@@ -432,6 +458,7 @@ int main(void)
         FIXTURE_TEST(two_spaces_are_swapped),
         FIXTURE_TEST(a_cursor_returns_every_key),
         FIXTURE_TEST(a_cursor_goes_on_from_a_position_and_across_a_reopen),
+        FIXTURE_TEST(a_cursor_in_steps_returns_no_key_twice_from_its_positions),
         FIXTURE_TEST(a_random_key_is_one_of_the_space),
         FIXTURE_TEST(a_snapshot_is_a_store_of_its_own),
         FIXTURE_TEST(the_feed_returns_changes_in_order),

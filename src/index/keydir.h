@@ -43,13 +43,12 @@
 enum {
     KEYDIR_BLOCK_BUCKETS = 1024,
     KEYDIR_BUCKET_ENTRIES = 7,
-    KEYDIR_LOAD_TWICE_SMALL =
-        11,                     /* entries a bucket, times two, of a small table: an arena not full counts */
-    KEYDIR_LOAD_TWICE = 10,     /* of a large one: shorter chains are faster */
-    KEYDIR_SMALL_MAX = 4 << 20, /* entries of a small table */
-    KEYDIR_SPLITS_MAX = 2,      /* an insert does at most */
-    KEYDIR_SPLIT_PAUSE = 1024,  /* inserts between two attempts at a split that cannot be done */
-    KEYDIR_WALK_CAPACITY = 256, /* of `locations`, that a walk never exceeds in practice */
+    KEYDIR_LOAD_TWICE_SMALL = 12, /* entries a bucket, times two, of a small table: its newest arena counts */
+    KEYDIR_LOAD_TWICE = 10,       /* of a large one: shorter chains are faster */
+    KEYDIR_SMALL_MAX = 4 << 20,   /* entries of a small table */
+    KEYDIR_SPLITS_MAX = 2,        /* an insert does at most */
+    KEYDIR_SPLIT_PAUSE = 1024,    /* inserts between two attempts at a split that cannot be done */
+    KEYDIR_WALK_CAPACITY = 256,   /* of `locations`, that a walk never exceeds in practice */
     KEYDIR_EXPORT_SIZE = 128 << 10, /* of a buffer that an exported block never exceeds in practice */
 };
 

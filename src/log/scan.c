@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "os/map.h"
 
 enum {
     SCAN_MARK_SIZE = RECORD_HEADER_SIZE + RECORD_MARK_SIZE, /* without padding */
@@ -166,7 +167,7 @@ enum stave_status scan_open(const struct dir *dir, const struct scan_expect *exp
     if (status != STAVE_OK) goto done;
     status = set_range(&scan, expect, error);
     if (status != STAVE_OK) goto done;
-    scan.buffer = memory_alloc(SCAN_BUFFER_SIZE);
+    scan.buffer = pages_alloc_small(SCAN_BUFFER_SIZE);
     if (scan.buffer == NULL) status = error_set(error, STAVE_NO_MEMORY, 0, "no memory for a scan's buffer");
 
 done:
@@ -181,7 +182,7 @@ done:
 void scan_close(struct scan *scan)
 {
     forget_key(scan);
-    memory_free(scan->buffer);
+    pages_free(scan->buffer, SCAN_BUFFER_SIZE);
     (void)file_close(&scan->file, NULL); /* only read */
     *scan = SCAN_NONE;
 }

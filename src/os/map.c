@@ -171,6 +171,15 @@ void *pages_alloc(size_t size)
     return rounded < MAP_HUGE_PAGE_SIZE ? anonymous(rounded) : anonymous_huge(rounded);
 }
 
+void *pages_alloc_small(size_t size)
+{
+    uint64_t rounded;
+    if (size == 0 || !align_up_fits(size, MAP_PAGE_SIZE, &rounded)) return NULL;
+    void *const pages = anonymous(rounded);
+    if (pages != NULL) (void)system_madvise(pages, rounded, MADV_NOHUGEPAGE);
+    return pages;
+}
+
 void pages_free(void *pages, size_t size)
 {
     if (pages != NULL) unmap(pages, align_up(size, MAP_PAGE_SIZE));

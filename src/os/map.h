@@ -63,6 +63,13 @@ bool map_resident(const struct map *map, uint64_t offset, size_t size);
  * and asks for huge pages. `size` is rounded up to whole pages; give pages_free() the same size.
  */
 void *pages_alloc(size_t size);
+
+/*
+ * The same of small pages, whatever the size and the system's setting: only what is touched takes memory, and
+ * pages_free() gives it back at once, which free() does not. For tables that are touched here and there, and
+ * for buffers that live for a while.
+ */
+void *pages_alloc_small(size_t size);
 void pages_free(void *pages, size_t size);
 
 /* Gives the memory of whole pages in the range back to the system; they read as zeroes after. */

@@ -12,7 +12,7 @@
 #include "store/sync.h"
 
 enum {
-    WRITE_BUFFER_SIZE = 4 << 20,
+    WRITE_BUFFER_SIZE = 1 << 20,
     LOAD_TURN_BLOCKS = 64, /* loaded by one turn of the worker */
 };
 
@@ -567,7 +567,7 @@ static enum stave_status install(struct checkpointing *writing, struct error *er
 
 static enum stave_status prepare(struct checkpointing *writing, struct error *error)
 {
-    writing->buffer = memory_alloc(WRITE_BUFFER_SIZE);
+    writing->buffer = pages_alloc_small(WRITE_BUFFER_SIZE);
     writing->block = memory_alloc(KEYDIR_EXPORT_SIZE);
     writing->block_capacity = KEYDIR_EXPORT_SIZE;
     if (writing->buffer == NULL || writing->block == NULL)
@@ -610,7 +610,7 @@ static void finish(struct checkpointing *writing, enum stave_status status)
 {
     (void)file_close(&writing->file, NULL);
     if (status != STAVE_OK) (void)dir_unlink(&writing->store->dir, CHECKPOINT_TEMP_FILE_NAME, NULL);
-    memory_free(writing->buffer);
+    pages_free(writing->buffer, WRITE_BUFFER_SIZE);
     memory_free(writing->block);
     memory_free(writing->directory);
     memory_free(writing->segments);

@@ -20,8 +20,9 @@
 
 enum {
     COMPACTION_VICTIM_MAX = 256,
-    COMPACTION_MOVE_MAX = 1 << 20, /* entries moved at once: 32 MiB of memory */
-    COMPACTION_SLICE = 256,        /* entries changed while write_lock is held once */
+    COMPACTION_MOVE_MAX =
+        1 << 20,            /* records of one output; an output takes 1 to 6 bytes of memory for each */
+    COMPACTION_SLICE = 256, /* entries changed while write_lock is held once */
 };
 
 /* ------------------------------------------------------------------ compaction_pick.c */
@@ -103,13 +104,6 @@ enum stave_status pace_wait(struct store *store, struct pace *pace, uint64_t siz
 
 /* ------------------------------------------------------------------ compaction_output.c */
 
-struct move {
-    uint64_t hash;
-    uint64_t from;
-    uint64_t to;
-    uint64_t size;
-};
-
 /* The segment that copies go to. Not visible to anybody before output_publish(). */
 struct output {
     struct segment *segment; /* NULL: none begun */
@@ -119,9 +113,10 @@ struct output {
     uint64_t written; /* of all outputs of the run */
     uint8_t *buffer;
     size_t buffered;
-    struct move *moves;
+    uint8_t *moves; /* where each PUT came from, as differences: the output itself tells the rest */
+    size_t moves_size;
     size_t move_count;
-    size_t move_capacity;
+    uint64_t moved_from; /* the last one */
 };
 
 #define OUTPUT_NONE ((struct output){.segment = NULL})

@@ -8,10 +8,13 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/memory.h"
+#include "log/scan.h"
+#include "os/map.h"
 #include "store/segments.h"
 
-#define OUTPUT_BUFFER_SIZE ((size_t)1 << 20)
+#define OUTPUT_BUFFER_SIZE ((size_t)256 << 10)
+#define MOVE_SIZE_MAX ((size_t)6) /* 7 bits a byte of a difference of two locations, and its sign */
+#define MOVES_SIZE (COMPACTION_MOVE_MAX * MOVE_SIZE_MAX)
 
 /* ------------------------------------------------------------------ bytes */
 
@@ -43,13 +46,48 @@ enum stave_status output_bytes(struct output *output, const uint8_t *bytes, size
     return STAVE_OK;
 }
 
+/* ------------------------------------------------------------------ where copies come from */
+
+/*
+ * Victims are read from front to back, so that most differences take one byte. A difference has its sign in
+ * its lowest bit.
+ */
+static void remember_move(struct output *output, uint64_t from)
+{
+    assert(output->move_count < COMPACTION_MOVE_MAX);
+    const bool is_back = from < output->moved_from;
+    uint64_t left = is_back ? (output->moved_from - from) << 1 | 1 : (from - output->moved_from) << 1;
+    while (left >= 0x80) {
+        output->moves[output->moves_size++] = (uint8_t)(left | 0x80);
+        left >>= 7;
+    }
+    output->moves[output->moves_size++] = (uint8_t)left;
+    output->moved_from = from;
+    output->move_count++;
+}
+
+static uint64_t next_move(struct output *output)
+{
+    assert(output->moves_size < MOVES_SIZE);
+    uint64_t difference = 0;
+    for (unsigned shift = 0;; shift += 7) {
+        const uint8_t byte = output->moves[output->moves_size++];
+        difference |= (uint64_t)(byte & 0x7F) << shift;
+        if (byte < 0x80) break;
+    }
+    output->moved_from += difference & 1 ? 0 - (difference >> 1) : difference >> 1;
+    return output->moved_from;
+}
+
 /* ------------------------------------------------------------------ records */
 
 static enum stave_status begin_segment(struct store *store, struct output *output, uint64_t size,
                                        struct error *error)
 {
-    if (output->buffer == NULL) output->buffer = memory_alloc(OUTPUT_BUFFER_SIZE);
-    if (output->buffer == NULL) return error_set(error, STAVE_NO_MEMORY, 0, "no memory to compact");
+    if (output->buffer == NULL) output->buffer = pages_alloc_small(OUTPUT_BUFFER_SIZE);
+    if (output->moves == NULL) output->moves = pages_alloc_small(MOVES_SIZE);
+    if (output->buffer == NULL || output->moves == NULL)
+        return error_set(error, STAVE_NO_MEMORY, 0, "no memory to compact");
     mutex_lock(&store->write_lock);
     uint64_t capacity = store->options.segment_size;
     mutex_unlock(&store->write_lock);
@@ -61,17 +99,8 @@ static enum stave_status begin_segment(struct store *store, struct output *outpu
     output->end = SEGMENT_HEADER_SIZE;
     output->buffered = 0;
     output->move_count = 0;
-    return STAVE_OK;
-}
-
-static enum stave_status reserve_move(struct output *output, struct error *error)
-{
-    if (output->move_count < output->move_capacity) return STAVE_OK;
-    const size_t capacity = output->move_capacity == 0 ? 1024 : output->move_capacity * 2;
-    struct move *larger = memory_realloc(output->moves, capacity * sizeof(struct move));
-    if (larger == NULL) return error_set(error, STAVE_NO_MEMORY, 0, "no memory to compact");
-    output->moves = larger;
-    output->move_capacity = capacity;
+    output->moves_size = 0;
+    output->moved_from = 0;
     return STAVE_OK;
 }
 
@@ -83,7 +112,7 @@ enum stave_status output_reserve(struct store *store, struct output *output, uin
         (size > output->segment->capacity - output->end || output->move_count == COMPACTION_MOVE_MAX))
         status = output_publish(store, output, error);
     if (status == STAVE_OK && output->segment == NULL) status = begin_segment(store, output, size, error);
-    return status == STAVE_OK ? reserve_move(output, error) : status;
+    return status;
 }
 
 enum stave_status output_begin_record(struct output *output, const struct record *record, uint64_t from,
@@ -94,9 +123,7 @@ enum stave_status output_begin_record(struct output *output, const struct record
     assert(record_size(record) <= segment->capacity - offset);
     uint8_t header[RECORD_HEADER_SIZE_MAX];
     record_encode_header(record, segment->identity, offset, header);
-    if (record->kind == RECORD_PUT)
-        output->moves[output->move_count++] =
-            (struct move){record->key_hash, from, location_in(segment, offset), record_size(record)};
+    if (record->kind == RECORD_PUT) remember_move(output, from);
     return output_bytes(output, header, record_header_size(record->flags), error);
 }
 
@@ -124,20 +151,66 @@ static enum stave_status list_segment(struct store *store, struct segment *segme
                               : error_set(error, status, 0, "%s: no memory for a segment", store->dir.path);
 }
 
+/* A copy, and what it was copied from. */
+struct move {
+    uint64_t hash;
+    uint64_t from;
+    uint64_t to;
+    uint64_t size;
+};
+
 /* An entry that points elsewhere by now has a newer record, or none: the copy is dead from birth. */
 static void move_entries(struct store *store, const struct move *moves, size_t count)
 {
-    for (size_t done = 0; done < count;) {
-        size_t slice = count - done < COMPACTION_SLICE ? count - done : COMPACTION_SLICE;
-        mutex_lock(&store->write_lock);
-        for (; slice > 0; slice--, done++) {
-            const struct move *move = &moves[done];
-            if (!keydir_replace(&store->keydir, move->hash, move->from, move->to)) continue;
-            account_dead(store, move->from, move->hash, move->size);
-            account_live(store, move->to, move->hash, move->size);
-        }
-        mutex_unlock(&store->write_lock);
+    mutex_lock(&store->write_lock);
+    for (size_t i = 0; i < count; i++) {
+        const struct move *move = &moves[i];
+        if (!keydir_replace(&store->keydir, move->hash, move->from, move->to)) continue;
+        account_dead(store, move->from, move->hash, move->size);
+        account_live(store, move->to, move->hash, move->size);
     }
+    mutex_unlock(&store->write_lock);
+}
+
+/* Reads the output once more, beside the list of where its records came from. */
+static enum stave_status move_records(struct store *store, struct output *output,
+                                      const struct segment *segment, struct scan *scan, struct error *error)
+{
+    struct move moves[COMPACTION_SLICE];
+    size_t count = 0;
+    enum stave_status status;
+    struct scan_record found;
+    output->moves_size = 0;
+    output->moved_from = 0;
+    while ((status = scan_next(scan, &found, error)) == STAVE_OK) {
+        if (found.record.kind != RECORD_PUT) continue;
+        if (count == COMPACTION_SLICE) {
+            move_entries(store, moves, count);
+            count = 0;
+        }
+        const uint64_t to = location_in(segment, found.offset);
+        moves[count++] =
+            (struct move){found.record.key_hash, next_move(output), to, record_size(&found.record)};
+        keydir_prefetch(&store->keydir, found.record.key_hash);
+    }
+    move_entries(store, moves, count);
+    return status == STAVE_END ? STAVE_OK : status;
+}
+
+/* What cannot be read back stays where it was: entries not moved point to the victims, which are kept. */
+static enum stave_status move_output(struct store *store, struct output *output,
+                                     const struct segment *segment, struct error *error)
+{
+    struct scan scan = SCAN_NONE;
+    const struct scan_expect expect = {
+        .identity = segment->identity,
+        .end = atomic_load(&segment->end),
+        .id = segment->id,
+    };
+    enum stave_status status = scan_open(&store->dir, &expect, &scan, error);
+    if (status == STAVE_OK) status = move_records(store, output, segment, &scan, error);
+    scan_close(&scan);
+    return status == STAVE_OK || status == STAVE_NO_MEMORY ? status : STAVE_IO;
 }
 
 /*
@@ -160,14 +233,13 @@ enum stave_status output_publish(struct store *store, struct output *output, str
 
     output->segment = NULL;
     status = manifest_install(store, error);
-    if (status == STAVE_OK) move_entries(store, output->moves, output->move_count);
-    return status;
+    return status == STAVE_OK ? move_output(store, output, segment, error) : status;
 }
 
 void output_free(struct store *store, struct output *output)
 {
     segment_discard(store, output->segment);
-    memory_free(output->buffer);
-    memory_free(output->moves);
+    pages_free(output->buffer, OUTPUT_BUFFER_SIZE);
+    pages_free(output->moves, MOVES_SIZE);
     *output = OUTPUT_NONE;
 }

@@ -99,8 +99,8 @@ static void store_free(struct store *store, bool is_ours)
 
 static enum stave_status make_tables(struct store *store, struct error *error)
 {
-    store->slots = pages_alloc(SLOTS_SIZE);
-    store->slot_quarantine = pages_alloc(QUARANTINE_SIZE);
+    store->slots = pages_alloc_small(SLOTS_SIZE);
+    store->slot_quarantine = pages_alloc_small(QUARANTINE_SIZE);
     if (store->slots != NULL && store->slot_quarantine != NULL) return STAVE_OK;
     return error_set(error, STAVE_NO_MEMORY, 0, "no memory for a store");
 }

@@ -7,7 +7,7 @@
  */
 #include "store/rebuild.h"
 
-#include "base/memory.h"
+#include "os/map.h"
 
 enum {
     CHUNK_ITEMS = 4096,
@@ -221,7 +221,7 @@ static enum stave_status run_threads(struct rebuild *rebuild, struct replay *rep
     if (status == STAVE_OK) status = apply_all(rebuild, replay, error);
     for (size_t i = 0; i < thread_count; i++) {
         thread_join(&scanners[i].thread);
-        memory_free(scanners[i].chunk);
+        pages_free(scanners[i].chunk, sizeof(struct chunk));
     }
     return status;
 }
@@ -230,14 +230,14 @@ static enum stave_status run_alone(struct rebuild *rebuild, struct replay *repla
 {
     struct scanner scanner = {.rebuild = rebuild, .replay = replay, .thread = THREAD_NONE};
     const enum stave_status status = scan_jobs(&scanner, error);
-    memory_free(scanner.chunk);
+    pages_free(scanner.chunk, sizeof(struct chunk));
     return status;
 }
 
 static enum stave_status make_chunks(struct rebuild *rebuild, size_t count, struct error *error)
 {
     for (size_t i = 0; i < count; i++) {
-        struct chunk *chunk = memory_alloc(sizeof(*chunk));
+        struct chunk *chunk = pages_alloc_small(sizeof(*chunk));
         if (chunk == NULL) return error_set(error, STAVE_NO_MEMORY, 0, "no memory to rebuild the index");
         chunk->count = 0;
         chunk->next = rebuild->empty;
@@ -250,7 +250,7 @@ static void free_chunks(struct chunk *list)
 {
     while (list != NULL) {
         struct chunk *next = list->next;
-        memory_free(list);
+        pages_free(list, sizeof(*list));
         list = next;
     }
 }

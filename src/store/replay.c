@@ -41,6 +41,7 @@ bool replay_generations_have(const struct replay_generations *generations, uint3
 struct older {
     bool found;
     uint64_t location;
+    uint64_t stale; /* an entry that leads to no segment, and so belongs to nobody; 0: none */
     uint64_t sequence;
     uint64_t size;
     uint32_t segment_id;
@@ -102,14 +103,20 @@ static enum stave_status find_older(const struct replay *replay, const struct re
     enum stave_status status = begin_probe(replay, item->hash, &probe);
     if (status != STAVE_OK) return status;
     uint64_t location = 0;
+    uint64_t stale = 0;
     while (keydir_probe_next(&probe, &location)) {
         if (location == item->location) {
             *ret_older = (struct older){.found = true, .location = location};
             return STAVE_OK;
         }
+        if (segment_at(store, location) == NULL) {
+            stale = location;
+            continue;
+        }
         status = compare_at(store, item, location, ret_older);
         if (status != STAVE_OK || ret_older->found) return status;
     }
+    ret_older->stale = stale;
     return STAVE_OK;
 }
 
@@ -150,7 +157,9 @@ static enum stave_status enter(struct replay *replay, const struct replay_item *
                                const struct older *older)
 {
     struct store *store = replay->store;
-    if (!older->found) {
+    if (!older->found && older->stale != 0) { /* what compaction moved takes no second entry (P8) */
+        (void)keydir_replace(&store->keydir, item->hash, older->stale, item->location);
+    } else if (!older->found) {
         const enum stave_status status = keydir_reserve(&store->keydir, 1);
         if (status != STAVE_OK) return status;
         keydir_insert(&store->keydir, item->hash, item->location);

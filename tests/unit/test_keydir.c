@@ -364,7 +364,7 @@ static void a_miss_is_repeated_when_the_bucket_was_split(void **state)
     assert_int_equal(keydir_init(&keydir, keydir_pages_memory(&pages)), STAVE_OK);
     add_to_bucket_0(&keydir, 0, 4);
     keydir_freeze(&keydir);
-    const uint64_t count = KEYDIR_BUCKET_COUNT_MIN * 6;
+    const uint64_t count = KEYDIR_BUCKET_COUNT_MIN * 7;
     assert_int_equal(keydir_reserve(&keydir, count), STAVE_OK);
     for (uint64_t i = 0; i < count; i++)
         keydir_insert(&keydir, (i % (KEYDIR_BUCKET_COUNT_MIN - 1)) + 1, i + 100);

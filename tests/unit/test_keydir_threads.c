@@ -227,7 +227,7 @@ static void readers_load_an_image_while_the_mutator_changes_it(void **state)
 
 /* ---- readers at the very bucket that changes, where the windows are ---- */
 
-enum { FULL_COUNT_MAX = 16, FULL_COUNT_EVEN = 6, RACE_ROUNDS = 4 };
+enum { FULL_COUNT_MAX = 18, FULL_COUNT_EVEN = 6, RACE_ROUNDS = 4 };
 
 /*
  * Odd buckets have a chain, even ones do not; together they are due to split until there are twice as many.
@@ -250,7 +250,7 @@ static uint64_t full_hash(uint64_t bucket, uint64_t i)
 
 static uint64_t full_location(uint64_t bucket, uint64_t i)
 {
-    return bucket * 16 + i + 1;
+    return bucket * 32 + i + 1;
 }
 
 /* Marks which of the entries of `bucket` a walk over all that was bucket `bucket` gives. */
@@ -266,7 +266,7 @@ static uint32_t walk_full(struct keydir *keydir, uint64_t bucket)
         bool is_end = false;
         if (keydir_walk(keydir, &position, locations, KEYDIR_WALK_CAPACITY, &count, &is_end) < 0) return 0;
         for (size_t i = 0; i < count; i++)
-            if ((locations[i] - 1) / 16 == bucket) seen |= UINT32_C(1) << (locations[i] - 1) % 16;
+            if ((locations[i] - 1) / 32 == bucket) seen |= UINT32_C(1) << (locations[i] - 1) % 32;
     }
     return seen;
 }

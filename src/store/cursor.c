@@ -77,7 +77,8 @@ uint64_t stave_cursor_position(const struct stave_cursor *cursor)
 static bool is_wanted(const struct stave_cursor *cursor, const struct reading *reading)
 {
     const struct record *record = &reading->record;
-    return record->generation == generation_of(cursor->handle->store, cursor->handle->number) &&
+    return record->kind == RECORD_PUT &&
+           record->generation == generation_of(cursor->handle->store, cursor->handle->number) &&
            !record_is_expired(record, clock_wall_ms()) && record->key_size >= cursor->prefix_size &&
            (cursor->prefix_size == 0 || memcmp(reading->key, cursor->prefix, cursor->prefix_size) == 0);
 }

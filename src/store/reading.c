@@ -167,6 +167,10 @@ enum stave_status find_key(struct store *store, uint64_t hash, uint32_t generati
             }
             if (status != STAVE_OK) return status;
             status = compare(store, &reading, hash, generation, key);
+            if (status == STAVE_OK && reading.record.kind != RECORD_PUT) { /* a refresh is under way */
+                reading_end(&reading);
+                return STAVE_NOT_FOUND;
+            }
             if (status == STAVE_OK) {
                 *ret_found = (struct found){location, reading};
                 return STAVE_OK;

@@ -123,8 +123,10 @@ static enum stave_status take_record(void *context, struct scan *scan, const str
     struct scanner *scanner = context;
     (void)scan;
     if (!replay_wants(&record->record) || record->record.sequence <= scanner->job->after) return STAVE_OK;
-    const bool is_large = scanner->job->segment->kind == SEGMENT_LARGE; /* rebuild.h says why */
-    if (!is_large && !replay_generations_have(scanner->rebuild->generations, record->record.generation))
+    if (scanner->job->only_tombstones && record->record.kind != RECORD_TOMBSTONE) return STAVE_OK;
+    /* rebuild.h says why */
+    const bool is_any = scanner->job->segment->kind == SEGMENT_LARGE || scanner->job->only_tombstones;
+    if (!is_any && !replay_generations_have(scanner->rebuild->generations, record->record.generation))
         return STAVE_OK;
     if (scanner->chunk == NULL) scanner->chunk = take_empty(scanner->rebuild);
     if (scanner->chunk == NULL) return STAVE_CANCELLED;

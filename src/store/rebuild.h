@@ -6,6 +6,7 @@
 #ifndef STAVE_STORE_REBUILD_H
 #define STAVE_STORE_REBUILD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,8 +15,9 @@
 /* Part of a segment to be read. */
 struct rebuild_job {
     struct segment *segment;
-    uint64_t start; /* offset of a record; 0: the first */
-    uint64_t after; /* records up to this sequence are passed over */
+    uint64_t start;       /* offset of a record; 0: the first */
+    uint64_t after;       /* records up to this sequence are passed over */
+    bool only_tombstones; /* of every generation */
 };
 
 /* A record that has a place in the index; anything but STAVE_OK ends the scan. */

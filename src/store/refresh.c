@@ -347,18 +347,48 @@ static bool job_of(const struct refresh *refresh, struct segment *segment, uint6
     return segment->last_sequence > floor;
 }
 
+/*
+ * Where a tombstone may stand that hides a record which is read now and was not there before. Tombstones go
+ * first: else a value that was deleted long ago would be there again for a moment, to those who read meanwhile
+ * (P4).
+ */
+static size_t list_tombstone_jobs(const struct refresh *refresh, uint64_t after, uint64_t floor,
+                                  struct rebuild_job *jobs)
+{
+    size_t count = 0;
+    if (floor >= after) return 0;
+    for (size_t i = 0; i < refresh->kept_count; i++) {
+        struct segment *segment = refresh->kept[i];
+        const struct newer *newer = find_newer(refresh, segment);
+        const bool is_open = newer != NULL && newer->is_open_log;
+        if (!job_of(refresh, segment, after, floor, &jobs[count]) && !is_open) continue;
+        if (!is_open && segment->tombstone_size == 0) continue;
+        jobs[count++].only_tombstones = true;
+    }
+    return count;
+}
+
+static enum stave_status run_jobs(struct refresh *refresh, uint64_t after, uint64_t floor,
+                                  struct rebuild_job *jobs, struct error *error)
+{
+    struct replay_generations generations;
+    replay_generations_take(&refresh->spaces, &generations);
+    size_t count = list_tombstone_jobs(refresh, after, floor, jobs);
+    const enum stave_status status = rebuild_run(&refresh->replay, jobs, count, &generations, error);
+    if (status != STAVE_OK) return status;
+    count = 0;
+    for (size_t i = 0; i < refresh->kept_count; i++)
+        if (job_of(refresh, refresh->kept[i], after, floor, &jobs[count])) count++;
+    return rebuild_run(&refresh->replay, jobs, count, &generations, error);
+}
+
 static enum stave_status replay_newer(struct refresh *refresh, uint64_t after, struct error *error)
 {
     struct store *store = refresh->store;
-    struct replay_generations generations;
     const uint64_t floor = find_floor(refresh, after);
     struct rebuild_job *jobs = memory_alloc_zero(refresh->kept_count, sizeof(*jobs));
-    size_t job_count = 0;
     if (jobs == NULL) return no_memory(refresh, error);
-    replay_generations_take(&refresh->spaces, &generations);
-    for (size_t i = 0; i < refresh->kept_count; i++)
-        if (job_of(refresh, refresh->kept[i], after, floor, &jobs[job_count])) job_count++;
-    enum stave_status status = rebuild_run(&refresh->replay, jobs, job_count, &generations, error);
+    enum stave_status status = run_jobs(refresh, after, floor, jobs, error);
     memory_free(jobs);
     for (size_t log = 0; log < refresh->logend.log_count && status == STAVE_OK; log++)
         for (size_t i = 0; i < refresh->newer_count && status == STAVE_OK; i++)
@@ -428,9 +458,11 @@ static enum stave_status take_over(struct refresh *refresh, struct error *error)
     refresh->replay = (struct replay){.store = store};
     recovery_take_manifest(store, &refresh->manifest);
     recovery_take_spaces(&refresh->manifest, &refresh->spaces);
+    atomic_fetch_add(&store->batch_version, 1); /* batches come to light record by record (P5) */
     enum stave_status status = publish_all(refresh, error);
     if (status == STAVE_OK) status = replay_newer(refresh, after, error);
     if (status == STAVE_OK) withdraw_gone(refresh);
+    atomic_fetch_add(&store->batch_version, 1);
     if (status == STAVE_OK) take_sequence(store);
     store->refresh_incomplete = status != STAVE_OK;
     refresh->newer_count = 0; /* the store's now */

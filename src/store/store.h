@@ -129,7 +129,7 @@ struct store {
     uint64_t spare_attempts;        /* write_lock; how often the syncer tried to make one */
     uint64_t counter;               /* write_lock; next low half of a sequence */
     _Atomic uint64_t sequence;      /* newest published */
-    _Atomic uint64_t batch_version; /* odd while a batch is being applied */
+    _Atomic uint64_t batch_version; /* odd while a batch, or a refresh, is being applied */
     uint32_t incarnation;           /* write_lock; highest ever listed */
     uint32_t next_segment_id;       /* write_lock */
     uint32_t next_slot;             /* write_lock */

@@ -128,8 +128,8 @@ enum stave_status record_decode_link(const uint8_t *at, size_t size, struct reco
 static bool spaces_are_sane(const struct record_spaces *spaces)
 {
     switch (spaces->op) {
-    case RECORD_SPACES_DROP: return spaces->b == 0;
-    case RECORD_SPACES_SWAP: return spaces->generation == 0;
+    case RECORD_SPACES_DROP: return spaces->b == 0 && spaces->generation > spaces->old_generation;
+    case RECORD_SPACES_SWAP: return spaces->generation == 0 && spaces->old_generation == 0;
     default: return false;
     }
 }
@@ -139,18 +139,21 @@ void record_encode_spaces(const struct record_spaces *spaces, uint8_t *at)
     assert(spaces_are_sane(spaces));
     store_le32(at, spaces->op);
     store_le32(at + 4, spaces->a);
-    store_le32(at + 8, spaces->b);
+    store_le32(at + 8, spaces->op == RECORD_SPACES_DROP ? spaces->old_generation : spaces->b);
     store_le32(at + 12, spaces->generation);
 }
 
 enum stave_status record_decode_spaces(const uint8_t *at, size_t size, struct record_spaces *ret_spaces)
 {
     if (size != RECORD_SPACES_SIZE) return STAVE_CORRUPT;
+    const bool is_drop = load_le32(at) == RECORD_SPACES_DROP;
+    const uint32_t third = load_le32(at + 8);
     const struct record_spaces spaces = {
         .op = load_le32(at),
         .a = load_le32(at + 4),
-        .b = load_le32(at + 8),
+        .b = is_drop ? 0 : third,
         .generation = load_le32(at + 12),
+        .old_generation = is_drop ? third : 0,
     };
     if (!spaces_are_sane(&spaces)) return STAVE_CORRUPT;
     if (spaces.a >= STAVE_SPACE_COUNT_MAX || spaces.b >= STAVE_SPACE_COUNT_MAX) return STAVE_CORRUPT;

@@ -208,8 +208,9 @@ enum record_spaces_op {
 struct record_spaces {
     uint32_t op;
     uint32_t a;
-    uint32_t b;          /* SWAP; else 0 */
-    uint32_t generation; /* DROP: the new generation of space a; else 0 */
+    uint32_t b;              /* SWAP; else 0 */
+    uint32_t generation;     /* DROP: the new generation of space a; else 0 */
+    uint32_t old_generation; /* DROP: the one it gave up; else 0 */
 };
 
 /* Each writes RECORD_..._SIZE bytes; the decoders refuse a value area of another size: STAVE_CORRUPT. */

@@ -354,8 +354,13 @@ static enum stave_status apply_spaces(struct store *store, const struct entry *e
                                       uint64_t *ret_sequence)
 {
     const bool is_drop = entry->kind == ENTRY_DROP;
-    const struct record_spaces spaces = {is_drop ? RECORD_SPACES_DROP : RECORD_SPACES_SWAP, entry->space,
-                                         is_drop ? 0 : entry->other_space, is_drop ? entry->generation : 0};
+    const struct record_spaces spaces = {
+        .op = is_drop ? RECORD_SPACES_DROP : RECORD_SPACES_SWAP,
+        .a = entry->space,
+        .b = is_drop ? 0 : entry->other_space,
+        .generation = is_drop ? entry->generation : 0,
+        .old_generation = is_drop ? generation_of(store, entry->space) : 0,
+    };
     uint8_t value[RECORD_SPACES_SIZE];
     uint64_t unused;
     record_encode_spaces(&spaces, value);

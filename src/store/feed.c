@@ -7,8 +7,7 @@
  *   F2  It reads with pread from a descriptor of its own, so what it has begun to read stays readable.
  *   F3  Of a batch nothing is handed out before all of it is within the limit (published, or durable). (P5)
  *   F4  A change names the space that the record's generation belonged to then. What that was is worked out
- *       backwards from now, through the drops and swaps between. The generation that a drop gave up is not in
- *       the log: it is told by elimination, or else the record is passed over; the drop follows it.
+ *       backwards from now, through the drops and swaps between: a drop names the generation that it gave up.
  */
 #include "base/buffer.h"
 #include "base/memory.h"
@@ -20,7 +19,6 @@
 #define NAP_NS (UINT64_C(10) * NS_PER_MS)
 #define READ_SIZE ((size_t)128 << 10)
 #define READ_SIZE_MAX ((size_t)RECORD_SIZE_MAX + READ_SIZE)
-#define GENERATION_NONE UINT32_MAX
 #define LEARN_MAX ((size_t)1 << 20) /* drops and swaps between the beginning of a feed and now */
 
 /* A file of the store and a part of it in memory. */
@@ -134,20 +132,48 @@ static enum stave_status enter(struct stave_feed *feed, uint32_t incarnation, st
     return status == STAVE_NOT_FOUND ? STAVE_GONE : status;
 }
 
-/* Whether nothing more will be appended to the segment that is being read. */
+/*
+ * Whether nothing more will be appended to the segment that is being read. To a reader, the view of an
+ * unsealed one ends where it ends if there is a next one.
+ */
 static bool is_finished(struct stave_feed *feed)
 {
     struct store *store = feed->store;
     mutex_lock(&store->write_lock);
-    const bool finished = feed->segment->sealed || feed->segment == store->sealing;
+    const struct segment *segment = feed->segment;
+    const bool finished = segment->sealed || segment == store->sealing ||
+                          (store->options.read_only && find_log(store, segment->incarnation + 1) != NULL);
     mutex_unlock(&store->write_lock);
     return finished;
+}
+
+/*
+ * Read-only: a refresh has put a newer view of the segment in the place of the one that is being read. When
+ * there is none compaction has removed it, and the floor says whether anything was missed.
+ */
+static enum stave_status take_newer_view(struct stave_feed *feed, struct error *error)
+{
+    struct store *store = feed->store;
+    const uint32_t incarnation = feed->segment->incarnation;
+    mutex_lock(&store->write_lock);
+    struct segment *newer = segment_by_id(store, feed->segment->id);
+    if (newer != NULL && newer != feed->segment) atomic_fetch_add(&newer->references, 1);
+    mutex_unlock(&store->write_lock);
+    if (newer == feed->segment) return STAVE_END;
+    if (newer == NULL) return enter(feed, incarnation + 1, error);
+    release(feed);
+    feed->segment = newer;
+    return STAVE_OK;
 }
 
 /* At the end of a segment. STAVE_OK: there is another; STAVE_END: not yet. */
 static enum stave_status advance(struct stave_feed *feed, struct error *error)
 {
     if (feed->segment == NULL) return enter(feed, sequence_incarnation(feed->after), error);
+    if (feed->store->options.read_only) {
+        const enum stave_status status = take_newer_view(feed, error);
+        if (status != STAVE_END) return status;
+    }
     if (!is_finished(feed)) return STAVE_END;
     if (feed->offset < atomic_load_explicit(&feed->segment->end, memory_order_acquire)) return STAVE_OK;
     const uint32_t incarnation = feed->segment->incarnation;
@@ -216,27 +242,6 @@ static uint32_t space_of(const struct stave_feed *feed, uint32_t generation)
     return STAVE_SPACE_COUNT_MAX;
 }
 
-/*
- * The space of a generation that nobody has now: the one whose generation then is unknown, if there is only
- * one; a generation that a new store begins with most likely belonged to the space of that number.
- */
-static uint32_t guess_space(struct stave_feed *feed, uint32_t generation)
-{
-    uint32_t unknown_count = 0;
-    uint32_t unknown = STAVE_SPACE_COUNT_MAX;
-    for (uint32_t i = 0; i < STAVE_SPACE_COUNT_MAX; i++) {
-        if (feed->generation_of[i] != GENERATION_NONE) continue;
-        unknown = i;
-        unknown_count++;
-    }
-    if (generation < STAVE_SPACE_COUNT_MAX && feed->generation_of[generation] == GENERATION_NONE)
-        unknown = generation;
-    else if (unknown_count != 1)
-        return STAVE_SPACE_COUNT_MAX;
-    feed->generation_of[unknown] = generation;
-    return unknown;
-}
-
 static void swap_generations(struct stave_feed *feed, uint32_t a, uint32_t b)
 {
     const uint32_t generation = feed->generation_of[a];
@@ -257,7 +262,7 @@ static void undo(struct stave_feed *feed, const struct record_spaces *spaces)
     if (spaces->op == RECORD_SPACES_SWAP)
         swap_generations(feed, spaces->a, spaces->b);
     else
-        feed->generation_of[spaces->a] = GENERATION_NONE;
+        feed->generation_of[spaces->a] = spaces->old_generation;
 }
 
 /* Collects the drops and swaps with a sequence above feed->after, up to `now`, into `changes`. */
@@ -392,7 +397,6 @@ static enum stave_status fill(struct stave_feed *feed, const struct record *reco
         return status;
     }
     change->space = space_of(feed, record->generation);
-    if (change->space == STAVE_SPACE_COUNT_MAX) change->space = guess_space(feed, record->generation);
     if (change->space == STAVE_SPACE_COUNT_MAX) return STAVE_NOT_FOUND;
     change->kind = record->kind == RECORD_TOMBSTONE ? STAVE_CHANGE_DELETE : STAVE_CHANGE_PUT;
     change->key = stave_bytes(key, record->key_size);

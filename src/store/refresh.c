@@ -349,8 +349,7 @@ static bool job_of(const struct refresh *refresh, struct segment *segment, uint6
 
 /*
  * Where a tombstone may stand that hides a record which is read now and was not there before. Tombstones go
- * first: else a value that was deleted long ago would be there again for a moment, to those who read meanwhile
- * (P4).
+ * first: else a value that was deleted long ago would be there again for a moment (P4).
  */
 static size_t list_tombstone_jobs(const struct refresh *refresh, uint64_t after, uint64_t floor,
                                   struct rebuild_job *jobs)

@@ -7,8 +7,8 @@
  *       again.
  *   F3  A refresh that fails leaves the store as it was, or with a part of what is new: each entry is right
  *       by itself.
- *   F4  While a refresh is under way a key is seen as it was at some moment since the last one: tombstones are
- *       no values, and stand before the older records that are read again. multi_get waits. (P4, P5)
+ *   F4  While a refresh is under way a key is seen as it was at some moment since the last one: tombstones
+ *       are no values, and stand before the older records that are read again. multi_get waits. (P4, P5)
  *
  * upkeep_lock: one refresh at a time. Readers go on.
  */

@@ -124,6 +124,9 @@ static enum stave_status visit_spaces(void *context, const struct inspected *seg
     uint32_t *b = &salvage->generation_of[spaces.b];
     if (spaces.op == RECORD_SPACES_DROP) {
         *a = spaces.generation;
+        const enum stave_status status =
+            numbers_add(&salvage->known, spaces.old_generation, GENERATION_COUNT_MAX, error);
+        if (status != STAVE_OK) return status;
         return numbers_add(&salvage->known, spaces.generation, GENERATION_COUNT_MAX, error);
     }
     const uint32_t generation = *a;

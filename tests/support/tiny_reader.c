@@ -273,8 +273,10 @@ static bool follow_link(struct reader *reader, const struct header *link)
 static bool apply_spaces(struct reader *reader, const uint8_t *at)
 {
     const uint32_t a = number4(at + 4), b = number4(at + 8);
-    if (a >= SPACE_COUNT || b >= SPACE_COUNT) return fail(reader, "a SPACES record is out of range");
+    if (a >= SPACE_COUNT || (number4(at) == 2 && b >= SPACE_COUNT))
+        return fail(reader, "a SPACES record is out of range");
     const uint32_t generation = reader->generations[a];
+    if (number4(at) == 1 && b != generation) return fail(reader, "a drop names another generation");
     if (number4(at) == 1) reader->generations[a] = number4(at + 12);
     if (number4(at) == 2) {
         reader->generations[a] = reader->generations[b];

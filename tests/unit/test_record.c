@@ -222,14 +222,19 @@ static void bodies_come_back_as_they_were(void **state)
     assert_int_equal(link.identity, UINT64_MAX);
     assert_int_equal(link.payload_checksum, 9);
 
-    record_encode_spaces(&(struct record_spaces){.op = RECORD_SPACES_DROP, .a = 1023, .generation = 8},
-                         bytes);
+    record_encode_spaces(
+        &(struct record_spaces){
+            .op = RECORD_SPACES_DROP, .a = 1023, .generation = 70000, .old_generation = 69999},
+        bytes);
     assert_int_equal(record_decode_spaces(bytes, RECORD_SPACES_SIZE, &spaces), STAVE_OK);
     assert_int_equal(spaces.a, 1023);
-    assert_int_equal(spaces.generation, 8);
+    assert_int_equal(spaces.b, 0);
+    assert_int_equal(spaces.generation, 70000);
+    assert_int_equal(spaces.old_generation, 69999);
     record_encode_spaces(&(struct record_spaces){.op = RECORD_SPACES_SWAP, .a = 1, .b = 2}, bytes);
     assert_int_equal(record_decode_spaces(bytes, RECORD_SPACES_SIZE, &spaces), STAVE_OK);
     assert_int_equal(spaces.b, 2);
+    assert_int_equal(spaces.old_generation, 0);
 }
 
 static void bodies_that_contradict_themselves_are_refused(void **state) /* R4 */
@@ -257,6 +262,12 @@ static void bodies_that_contradict_themselves_are_refused(void **state) /* R4 */
     assert_int_equal(record_decode_spaces(bytes, RECORD_SPACES_SIZE, &spaces), STAVE_CORRUPT);
     record_encode_spaces(&(struct record_spaces){.op = RECORD_SPACES_DROP, .a = 1024, .generation = 8},
                          bytes);
+    assert_int_equal(record_decode_spaces(bytes, RECORD_SPACES_SIZE, &spaces), STAVE_CORRUPT);
+    store_le32(bytes + 4, 1023);
+    assert_int_equal(record_decode_spaces(bytes, RECORD_SPACES_SIZE, &spaces), STAVE_OK);
+    store_le32(bytes + 8, 8); /* gives up what it gets */
+    assert_int_equal(record_decode_spaces(bytes, RECORD_SPACES_SIZE, &spaces), STAVE_CORRUPT);
+    record_encode_spaces(&(struct record_spaces){.op = RECORD_SPACES_SWAP, .a = 1, .b = 1024}, bytes);
     assert_int_equal(record_decode_spaces(bytes, RECORD_SPACES_SIZE, &spaces), STAVE_CORRUPT);
 }
 

@@ -42,7 +42,7 @@ static void end(struct beside *beside, pthread_t thread)
     store_close(beside->store);
 }
 
-/* ---------------------------------------------------------------------------------- deleted is no empty value */
+/* ---- deleted is no empty value ---- */
 
 static const char *look_for_empty(struct stave *store)
 {
@@ -92,7 +92,7 @@ static void a_key_deleted_is_not_empty_while_a_refresh_is_under_way(void **state
     end(&beside, thread);
 }
 
-/* ------------------------------------------------------------------------------------- batches are whole (P5) */
+/* ---- batches are whole (P5) ---- */
 
 static void write_batch(struct stave *store, uint64_t version)
 {
@@ -147,7 +147,7 @@ static void half_a_batch_is_not_seen_while_a_refresh_is_under_way(void **state)
     end(&beside, thread);
 }
 
-/* ---------------------------------------------------------------------------- what is gone stays away (P4) */
+/* ---- what is gone stays away (P4) ---- */
 
 static void *read_deleted(void *context)
 {
@@ -170,7 +170,7 @@ struct moving {
     struct stave *reader;
 };
 
-/* The values have been moved, but nobody knows it yet; the reader that is opened here knows of the deletes. */
+/* The values have been moved, but nobody knows it yet; the reader that is opened here knows of deletes. */
 static bool delete_what_moved(void *context, uint64_t done, uint64_t total)
 {
     struct moving *moving = context;

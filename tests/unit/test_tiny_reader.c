@@ -166,7 +166,8 @@ static void spaces_are_dropped_and_swapped_by_the_log(void **state)
     segment_writer_put(&log, "a", "1");
     segment_writer_add(&log, (struct record){.kind = RECORD_PUT, .generation = 1500}, "b", 1, "2", 1);
     segment_writer_add(&log, (struct record){.kind = RECORD_PUT, .generation = 3}, "c", 1, "3", 1);
-    spaces(&log, (struct record_spaces){.op = RECORD_SPACES_DROP, .a = 3, .generation = 1501});
+    spaces(&log,
+           (struct record_spaces){.op = RECORD_SPACES_DROP, .a = 3, .generation = 1501, .old_generation = 3});
     spaces(&log, (struct record_spaces){.op = RECORD_SPACES_SWAP, .a = 0, .b = 1023});
     segment_writer_add(&log, (struct record){.kind = RECORD_PUT, .generation = 1501}, "d", 1, "4", 1);
     add(&fixture, &log, false, 0);

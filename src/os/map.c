@@ -106,10 +106,25 @@ enum stave_status map_populate_write(const struct map *map, uint64_t offset, siz
                      "cannot make %zu bytes at offset %" PRIu64 " of a mapped file writable", size, offset);
 }
 
+void map_advise_filling(const struct map *map)
+{
+    const struct page_range range = pages_of(map, 0, map->size);
+    if (range.size == 0) return;
+    (void)system_madvise(range.data, range.size, MADV_NORMAL); /* after MADV_RANDOM it would be slower */
+    (void)system_madvise(range.data, range.size, MADV_HUGEPAGE);
+}
+
 void map_advise_random(const struct map *map)
 {
     const struct page_range range = pages_of(map, 0, map->size);
     if (range.size > 0) (void)system_madvise(range.data, range.size, MADV_RANDOM);
+}
+
+void map_advise_filled(const struct map *map)
+{
+    const struct page_range range = pages_of(map, 0, map->size);
+    if (range.size > 0) (void)system_madvise(range.data, range.size, MADV_NOHUGEPAGE);
+    map_advise_random(map);
 }
 
 void map_will_need(const struct map *map, uint64_t offset, size_t size)

@@ -50,7 +50,14 @@ void map_shrink(struct map *map, size_t size);
 enum stave_status map_populate_write(const struct map *map, uint64_t offset, size_t size,
                                      struct error *error);
 
-/* Hints; failure is harmless and not reported. */
+/*
+ * Hints; failure is harmless and not reported. While a file is being filled, pages come in steps of up to
+ * 2 MiB where the file system has pages of that size: a seventh of the cost of single ones, but a sync
+ * writes a step as a whole. `filled` ends that for the pages still to come.
+ */
+void map_advise_filling(const struct map *map);
+void map_advise_filled(const struct map *map);
+/* Only the pages that are asked for come in. */
 void map_advise_random(const struct map *map);
 void map_will_need(const struct map *map, uint64_t offset, size_t size);
 void map_not_needed(const struct map *map, uint64_t offset, size_t size);

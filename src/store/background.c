@@ -42,19 +42,29 @@ void background_wake_worker(struct store *store)
 
 /* ------------------------------------------------------------------ preparer */
 
-/* Populates one step ahead of the writer; true if there is more. It is not sealed meanwhile. */
-static bool prepare_step(struct store *store)
+/*
+ * The tail, or the spare once the whole tail is ready, so that a roll finds pages too. It is neither sealed
+ * nor discarded meanwhile.
+ */
+static struct segment *begin_preparing(struct store *store)
 {
     mutex_lock(&store->write_lock);
-    struct segment *tail = store->tail;
-    const bool always = atomic_load(&store->sync_mode) == STAVE_SYNC_ALWAYS;
-    if (tail == NULL || tail->written || tail->sealed) {
-        mutex_unlock(&store->write_lock);
-        return false;
-    }
-    atomic_store(&tail->preparing, true);
+    struct segment *segment = store->tail;
+    if (segment != NULL && atomic_load(&segment->granted) >= segment->capacity) segment = store->spare;
+    if (segment != NULL && (segment->written || segment->sealed)) segment = NULL;
+    if (segment != NULL) atomic_store(&segment->preparing, true);
     mutex_unlock(&store->write_lock);
+    return segment;
+}
 
+/* Populates one step ahead of the writer; true if there is more. */
+static bool prepare_step(struct store *store)
+{
+    struct segment *tail = begin_preparing(store);
+    if (tail == NULL) return false;
+    const bool always = atomic_load(&store->sync_mode) == STAVE_SYNC_ALWAYS;
+
+    segment_advise(store, tail);
     const uint64_t ahead = always ? PREPARE_AHEAD_ALWAYS : PREPARE_AHEAD;
     const uint64_t step = always ? PREPARE_AHEAD_ALWAYS : PREPARE_STEP;
     atomic_store(&store->prepare_low, ahead - step / 2);
@@ -65,7 +75,7 @@ static bool prepare_step(struct store *store)
     if (wanted > end + ahead) wanted = end + ahead;
     if (wanted > most) wanted = most;
     const bool granted_more = wanted > granted && writer_grant(tail, wanted, NULL) == STAVE_OK;
-    const bool more = granted_more && wanted < most && wanted < atomic_load(&tail->end) + ahead;
+    const bool more = granted_more && (wanted == most || wanted < atomic_load(&tail->end) + ahead);
     atomic_store(&tail->preparing, false);
     return more;
 }

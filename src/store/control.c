@@ -59,7 +59,7 @@ enum stave_status stave_sync(struct stave *handle)
 {
     const enum stave_status status = guard_writable(handle);
     if (status != STAVE_OK) return status;
-    return sync_to(handle->store, atomic_load(&handle->store->sequence));
+    return sync_asked(handle->store, atomic_load(&handle->store->sequence));
 }
 
 uint64_t stave_sequence(struct stave *handle)

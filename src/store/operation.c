@@ -241,6 +241,6 @@ enum stave_status operation_finish(struct store *store, uint32_t write_flags, ui
         if (always) sync_ask(store, sequence);
         return STAVE_OK;
     }
-    if (write_flags & STAVE_DURABLE || always) return sync_to(store, sequence);
-    return STAVE_OK;
+    if (always) return sync_to(store, sequence);
+    return write_flags & STAVE_DURABLE ? sync_asked(store, sequence) : STAVE_OK;
 }

@@ -13,7 +13,7 @@
 #include "store/sync.h"
 
 #define RESERVE_FILE_NAME "RESERVE"
-#define SEAL_NAP_NS UINT64_C(20000)
+#define PREPARED_NAP_NS UINT64_C(20000)
 #define SLOT_TAKEN UINT32_MAX /* in slot_quarantine: given out, not in the slot table yet */
 
 /* ------------------------------------------------------------------ errors */
@@ -142,8 +142,25 @@ static enum stave_status map_segment(struct store *store, struct segment *segmen
     const uint64_t size = align_up(segment->capacity, MAP_PAGE_SIZE);
     const enum stave_status status =
         map_file(&segment->file, (size_t)size, !segment->written, &segment->map, error);
-    if (status == STAVE_OK) map_advise_random(&segment->map);
-    return status;
+    if (status != STAVE_OK) return status;
+    map_advise_random(&segment->map);
+    if (!segment->written) segment_advise(store, segment);
+    return STAVE_OK;
+}
+
+void segment_advise(const struct store *store, struct segment *segment)
+{
+    const bool large = atomic_load(&store->sync_mode) != STAVE_SYNC_ALWAYS &&
+                       atomic_load_explicit(&store->durable_rolls, memory_order_relaxed) == 0;
+    if (large == segment->large_pages) return;
+    segment->large_pages = large;
+    (large ? map_advise_filling : map_advise_filled)(&segment->map);
+}
+
+/* It is out of the preparer's sight: neither tail nor spare any more. */
+static void wait_until_prepared(const struct segment *segment)
+{
+    while (atomic_load(&segment->preparing)) thread_sleep_ns(PREPARED_NAP_NS);
 }
 
 enum stave_status segment_create(struct store *store, uint32_t kind, uint64_t capacity, uint64_t allocate,
@@ -194,6 +211,7 @@ failed:
 void segment_discard(struct store *store, struct segment *segment)
 {
     if (segment == NULL) return;
+    wait_until_prepared(segment);
     if (segment->id != 0) {
         char name[SEGMENT_FILE_NAME_SIZE];
         segment_file_name(segment->id, name);
@@ -397,7 +415,7 @@ enum stave_status segment_seal(struct store *store, struct segment *segment, str
 {
     const uint64_t end = atomic_load(&segment->end);
     enum stave_status status = STAVE_OK;
-    while (atomic_load(&segment->preparing)) thread_sleep_ns(SEAL_NAP_NS);
+    wait_until_prepared(segment);
     if (file_is_open(&segment->file)) {
         status = file_truncate(&segment->file, end, error);
         if (status == STAVE_OK) status = file_sync(&segment->file, error);
@@ -410,6 +428,7 @@ enum stave_status segment_seal(struct store *store, struct segment *segment, str
     memory_free(segment->start_spaces);
     segment->start_spaces = NULL;
     mutex_unlock(&store->write_lock);
+    if (segment->large_pages) map_advise_filled(&segment->map);
     if (end < segment->map.size) map_shrink(&segment->map, (size_t)end);
     return status;
 }

@@ -39,6 +39,9 @@ void segments_retire(struct store *store, struct segment **segments, size_t coun
 /* Frees retired segments whose references have gone since. */
 void segments_reap(struct store *store);
 
+/* A mapped tail, by its maker, then the preparer: whether its next pages are to be large ones. */
+void segment_advise(const struct store *store, struct segment *segment);
+
 /* No lock held: removes the file of a segment that was never published, and frees it. NULL is accepted. */
 void segment_discard(struct store *store, struct segment *segment);
 

@@ -80,8 +80,9 @@ struct segment {
     struct file file;
     _Atomic uint64_t allocated; /* bytes that the file has (fallocate) */
     _Atomic uint64_t granted;   /* bytes whose pages may be stored to without a fault that fails */
-    _Atomic bool preparing;     /* the preparer is at work on it: not to be sealed now */
+    _Atomic bool preparing;     /* the preparer is at work on it: not to be sealed or discarded now */
     bool written;               /* appended to by pwrite, not through the map */
+    bool large_pages;           /* its maker, then the preparer: the map was advised to take pages of 2 MiB */
     struct manifest_space
         *start_spaces; /* LOG: the spaces at its start, SPACE_COUNT of them; freed once sealed */
 };
@@ -126,6 +127,7 @@ struct store {
     enum stave_status spare_status; /* write_lock; why there is no spare */
     uint64_t room_wanted;           /* write_lock; what the next spare has to hold */
     _Atomic uint64_t prepare_low;   /* the preparer is woken when less than this is granted ahead */
+    _Atomic uint32_t durable_rolls; /* rolls for which the tail keeps small pages: durability was asked for */
     uint64_t spare_attempts;        /* write_lock; how often the syncer tried to make one */
     uint64_t counter;               /* write_lock; next low half of a sequence */
     _Atomic uint64_t sequence;      /* newest published */

@@ -20,6 +20,7 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 #define IDLE_NS (UINT64_C(1000) * NS_PER_MS)
+#define DURABLE_ROLLS 3u
 #define SPARE_ALLOCATION (UINT64_C(1) << 20)
 
 /* ------------------------------------------------------------------ failure and waking */
@@ -170,6 +171,14 @@ enum stave_status sync_to(struct store *store, uint64_t sequence)
     return status;
 }
 
+/* A sync writes pages as a whole: the tail gets small ones from here on, and so do the next ones. */
+enum stave_status sync_asked(struct store *store, uint64_t sequence)
+{
+    if (atomic_load_explicit(&store->durable_rolls, memory_order_relaxed) != DURABLE_ROLLS)
+        atomic_store(&store->durable_rolls, DURABLE_ROLLS);
+    return sync_to(store, sequence);
+}
+
 void sync_ask(struct store *store, uint64_t sequence)
 {
     mutex_lock(&store->sync_lock);
@@ -264,6 +273,7 @@ static void finish_turn(struct store *store, struct segment *spare, struct segme
     if (sealed != NULL) store->sealing = NULL;
     condition_broadcast(&store->roll_done);
     mutex_unlock(&store->write_lock);
+    if (spare != NULL) background_wake_preparer(store);
     if (sealed != NULL) background_wake_worker(store);
 }
 

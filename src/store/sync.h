@@ -12,6 +12,8 @@
  * STAVE_FAILED.
  */
 enum stave_status sync_to(struct store *store, uint64_t sequence);
+/* The same because the caller of the library asks for it: likely again, so syncs are made cheap. */
+enum stave_status sync_asked(struct store *store, uint64_t sequence);
 /* The same in the background; returns at once. */
 void sync_ask(struct store *store, uint64_t sequence);
 /* The store has failed (P13): says so to everybody who waits. */

@@ -25,6 +25,7 @@
 #define MARK_ROOM UINT64_C(64)
 #define ALLOCATE_STEP_MIN (UINT64_C(1) << 20)
 #define ALLOCATE_STEP_MAX (UINT64_C(16) << 20)
+#define GRANT_STEP (UINT64_C(256) << 10)
 #define ASSEMBLE_SIZE_MAX 4096
 #define COUNTER_RESTART (UINT64_C(1) << 31)
 
@@ -70,6 +71,16 @@ enum stave_status writer_grant(struct segment *segment, uint64_t size, struct er
     return STAVE_OK;
 }
 
+/* Where pages come in large steps, all of a step, as far as it has blocks; else a page or two. */
+static uint64_t granted_end(const struct store *store, const struct segment *tail, uint64_t room_end)
+{
+    if (atomic_load(&store->sync_mode) == STAVE_SYNC_ALWAYS) return room_end;
+    const uint64_t step_end = align_up(room_end, GRANT_STEP);
+    const uint64_t allocated = align_down(atomic_load(&tail->allocated), MAP_PAGE_SIZE);
+    if (step_end <= allocated) return step_end;
+    return room_end > allocated ? room_end : allocated;
+}
+
 /* write_lock. The preparer is usually ahead and nothing is to be done here. */
 static enum stave_status grant_now(struct store *store, struct segment *tail, uint64_t size, bool is_delete)
 {
@@ -81,7 +92,7 @@ static enum stave_status grant_now(struct store *store, struct segment *tail, ui
     struct error error = {.status = STAVE_OK};
     enum stave_status status = allocate_to(tail, reserve_end, &error);
     if (status == STAVE_OK && !tail->written && room_end > atomic_load(&tail->granted))
-        status = writer_grant(tail, room_end, &error);
+        status = writer_grant(tail, granted_end(store, tail, room_end), &error);
     if (status == STAVE_INVALID) { /* a kernel that cannot populate */
         tail->written = true;
         return STAVE_OK;
@@ -108,6 +119,8 @@ void writer_begin_roll(struct store *store)
     store->sealing = store->tail;
     store->tail = next;
     store->spare = NULL;
+    const uint32_t durable_rolls = atomic_load_explicit(&store->durable_rolls, memory_order_relaxed);
+    if (durable_rolls > 0) atomic_store(&store->durable_rolls, durable_rolls - 1);
     if (store->counter >= COUNTER_RESTART)
         store->counter = 1; /* else a gap between segments would not be seen */
     background_wake_syncer(store);
@@ -242,7 +255,8 @@ enum stave_status writer_append(struct store *store, struct record *record, cons
     *ret_location = location_in(tail, offset);
 
     const uint64_t granted = atomic_load_explicit(&tail->granted, memory_order_relaxed);
-    if (!tail->written && granted < tail->capacity && granted - offset < store->prepare_low)
+    if (!tail->written && granted < tail->capacity &&
+        granted - offset < atomic_load_explicit(&store->prepare_low, memory_order_relaxed))
         background_wake_preparer(store);
     return STAVE_OK;
 }

@@ -199,7 +199,9 @@ static void map_and_file_show_the_same_bytes(void **state) /* M1 */
     assert_int_equal(file_create(&fixture->dir, "m", &file, NULL), STAVE_OK);
     assert_int_equal(file_allocate(&file, 0, SIZE, NULL), STAVE_OK);
     assert_int_equal(map_file(&file, SIZE, true, &map, NULL), STAVE_OK);
+    map_advise_filling(&map);
     assert_int_equal(map_populate_write(&map, 100, SIZE - 100, NULL), STAVE_OK);
+    map_advise_filled(&map);
     assert_true(map_resident(&map, 0, SIZE));
     memcpy(map.data + SIZE - 4, "tail", 4);
     assert_int_equal(file_read_at(&file, data, 4, SIZE - 4, NULL), STAVE_OK);
@@ -219,6 +221,8 @@ static void map_past_the_file_is_refused_instead_of_raising_a_signal(void **stat
     assert_int_equal(file_create(&fixture->dir, "n", &file, NULL), STAVE_OK);
     assert_int_equal(file_allocate(&file, 0, MAP_PAGE_SIZE, NULL), STAVE_OK);
     assert_int_equal(map_file(&file, 4 * MAP_PAGE_SIZE, true, &map, NULL), STAVE_OK);
+    assert_true(map_populate_write(&map, 0, 4 * MAP_PAGE_SIZE, NULL) < 0);
+    map_advise_filling(&map);
     assert_true(map_populate_write(&map, 0, 4 * MAP_PAGE_SIZE, NULL) < 0);
     map_free(&map);
     (void)file_close(&file, NULL);

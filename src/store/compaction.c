@@ -83,6 +83,7 @@ enum stave_status location_is_live(struct store *store, uint64_t hash, uint64_t 
 
 void entries_remove(struct store *store, const struct removal *removals, size_t count)
 {
+    for (size_t i = 0; i < count; i++) keydir_prefetch(&store->keydir, removals[i].hash);
     mutex_lock(&store->write_lock);
     for (size_t i = 0; i < count; i++)
         if (keydir_remove(&store->keydir, removals[i].hash, removals[i].location))

@@ -17,6 +17,8 @@
 #include "store/sync.h"
 #include "store/writer.h"
 
+enum { PREFETCH_GROUP = 32 }; /* writes whose memory is asked for at once */
+
 enum entry_kind { ENTRY_PUT, ENTRY_DELETE, ENTRY_REQUIRE, ENTRY_DROP, ENTRY_SWAP };
 
 struct entry {
@@ -186,21 +188,30 @@ enum stave_status stave_batch_swap(struct stave_batch *batch, uint32_t space_a, 
 
 /*
  * The generations that the spaces have as the batch goes along: what the store has now, changed by the
- * batch's own drops and swaps. All of it is checked again under the write lock.
+ * batch's own drops and swaps. All of it is checked again under the write lock: as a whole if the batch has
+ * drops or swaps, else for each write.
  */
 struct plan {
+    bool has_spaces; /* else the rest is not used */
     uint32_t generation[STAVE_SPACE_COUNT_MAX];
     uint32_t next_generation;
     uint64_t version; /* of the spaces, when they were read */
 };
 
-static void begin_plan(struct store *store, struct plan *plan)
+static void begin_plan(struct store *store, bool has_spaces, struct plan *plan)
 {
+    plan->has_spaces = has_spaces;
+    if (!has_spaces) return;
     mutex_lock(&store->write_lock);
     plan->version = store->spaces_version;
     plan->next_generation = store->next_generation;
     for (uint32_t i = 0; i < STAVE_SPACE_COUNT_MAX; i++) plan->generation[i] = generation_of(store, i);
     mutex_unlock(&store->write_lock);
+}
+
+static uint32_t planned_generation(struct store *store, const struct plan *plan, uint32_t space)
+{
+    return plan->has_spaces ? plan->generation[space] : generation_of(store, space);
 }
 
 static void plan_spaces(struct plan *plan, struct entry *entry)
@@ -246,10 +257,21 @@ static void link_earlier(struct stave_batch *batch, size_t index)
     if (batch->entries[index].kind != ENTRY_REQUIRE) batch->table[at] = (uint32_t)index + 1;
 }
 
-static enum stave_status look_up(struct stave_batch *batch, size_t index, const struct plan *plan)
+static bool is_of_spaces(const struct entry *entry)
+{
+    return entry->kind == ENTRY_DROP || entry->kind == ENTRY_SWAP;
+}
+
+static bool has_spaces(const struct stave_batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        if (is_of_spaces(&batch->entries[i])) return true;
+    return false;
+}
+
+static void begin_change(struct stave_batch *batch, struct entry *entry, const struct plan *plan)
 {
     struct store *store = batch->handle->store;
-    struct entry *entry = &batch->entries[index];
     const uint8_t *key = batch->bytes + entry->key_at;
     entry->change = (struct change){
         .kind = entry->kind == ENTRY_DELETE ? RECORD_TOMBSTONE : RECORD_PUT,
@@ -257,28 +279,56 @@ static enum stave_status look_up(struct stave_batch *batch, size_t index, const 
         .key = {key, entry->key_size},
         .value = {key + entry->key_size, entry->value_size},
         .write = {.expires_at_ms = entry->expires_at_ms},
-        .generation = plan->generation[entry->space],
+        .generation = planned_generation(store, plan, entry->space),
     };
-    return change_find_in(store, &entry->change);
+    change_hash(store, &entry->change);
+}
+
+static enum stave_status look_up(struct stave_batch *batch, size_t index)
+{
+    struct store *store = batch->handle->store;
+    struct entry *entry = &batch->entries[index];
+    const enum stave_status status = change_find_hashed(store, &entry->change);
+    if (status != STAVE_OK) return status;
+    link_earlier(batch, index);
+    const bool is_large = entry->kind == ENTRY_PUT && change_is_large(store, &entry->change);
+    return is_large ? large_prepare(store, &entry->change) : STAVE_OK;
+}
+
+static void prefetch_group(struct stave_batch *batch, size_t first, size_t end)
+{
+    struct store *store = batch->handle->store;
+    const uint32_t token = epoch_enter(&store->epoch);
+    for (size_t i = first; i < end; i++)
+        if (!is_of_spaces(&batch->entries[i])) change_prefetch(store, &batch->entries[i].change);
+    epoch_leave(&store->epoch, token);
+}
+
+/* Group by group: index lines are on their way while hashes are made, records while entries are looked up. */
+static enum stave_status prepare_group(struct stave_batch *batch, size_t first, size_t end, struct plan *plan)
+{
+    for (size_t i = first; i < end; i++) {
+        struct entry *entry = &batch->entries[i];
+        if (is_of_spaces(entry))
+            plan_spaces(plan, entry);
+        else
+            begin_change(batch, entry, plan);
+    }
+    prefetch_group(batch, first, end);
+    enum stave_status status = STAVE_OK;
+    for (size_t i = first; i < end && status == STAVE_OK; i++)
+        if (!is_of_spaces(&batch->entries[i])) status = look_up(batch, i);
+    return status;
 }
 
 static enum stave_status prepare(struct stave_batch *batch, struct plan *plan)
 {
-    struct store *store = batch->handle->store;
-    begin_plan(store, plan);
+    for (size_t i = 0; i < batch->count; i++) batch->entries[i].change.large = NULL;
+    begin_plan(batch->handle->store, has_spaces(batch), plan);
     enum stave_status status = make_table(batch);
-    for (size_t i = 0; i < batch->count && status == STAVE_OK; i++) {
-        struct entry *entry = &batch->entries[i];
-        entry->change.large = NULL;
-        if (entry->kind == ENTRY_DROP || entry->kind == ENTRY_SWAP) {
-            plan_spaces(plan, entry);
-            continue;
-        }
-        status = look_up(batch, i, plan);
-        if (status != STAVE_OK) break;
-        link_earlier(batch, i);
-        if (entry->kind == ENTRY_PUT && change_is_large(store, &entry->change))
-            status = large_prepare(store, &entry->change);
+    for (size_t first = 0; first < batch->count && status == STAVE_OK; first += PREFETCH_GROUP) {
+        const size_t left = batch->count - first;
+        status = prepare_group(batch, first, first + (left < PREFETCH_GROUP ? left : PREFETCH_GROUP), plan);
     }
     return status;
 }
@@ -297,16 +347,18 @@ static void release_large(struct stave_batch *batch)
 static enum stave_status check_all(struct stave_batch *batch, const struct plan *plan)
 {
     struct store *store = batch->handle->store;
-    const uint64_t now = clock_wall_ms();
-    if (plan->version != store->spaces_version || plan->next_generation < store->next_generation)
+    if (plan->has_spaces &&
+        (plan->version != store->spaces_version || plan->next_generation < store->next_generation))
         return STAVE_WOULD_BLOCK;
     for (size_t i = 0; i < batch->count; i++) {
         const struct entry *entry = &batch->entries[i];
         const struct change *change = &entry->change;
-        if (entry->kind == ENTRY_DROP || entry->kind == ENTRY_SWAP) continue;
+        if (is_of_spaces(entry)) continue;
+        if (!plan->has_spaces && change->generation != generation_of(store, change->space))
+            return STAVE_WOULD_BLOCK;
         if (change->earlier == 0 && !change_entry_still_holds(store, change)) return STAVE_WOULD_BLOCK;
         if (entry->kind != ENTRY_REQUIRE) continue;
-        const bool is_there = change->found && !record_is_expired(&change->old, now);
+        const bool is_there = change->found && !record_is_expired(&change->old, clock_wall_ms());
         if (entry->sequence != (is_there ? change->old.sequence : 0)) return STAVE_CONFLICT;
     }
     return STAVE_OK;
@@ -323,7 +375,7 @@ static uint64_t resolve(struct stave_batch *batch, uint32_t *ret_count)
         struct entry *entry = &batch->entries[i];
         struct change *change = &entry->change;
         if (entry->kind == ENTRY_REQUIRE) continue;
-        if (entry->kind == ENTRY_DROP || entry->kind == ENTRY_SWAP) {
+        if (is_of_spaces(entry)) {
             size += record_size(&spaces);
             ++*ret_count;
             continue;
@@ -383,8 +435,7 @@ static enum stave_status apply_entry(struct stave_batch *batch, struct entry *en
     struct store *store = batch->handle->store;
     struct change *change = &entry->change;
     if (entry->kind == ENTRY_REQUIRE) return STAVE_OK;
-    if (entry->kind == ENTRY_DROP || entry->kind == ENTRY_SWAP)
-        return apply_spaces(store, entry, flags, ret_sequence);
+    if (is_of_spaces(entry)) return apply_spaces(store, entry, flags, ret_sequence);
     if (entry->kind == ENTRY_DELETE && !change->found) return STAVE_OK;
     if (change->earlier != 0 && change->found) {
         const struct change *earlier = &batch->entries[change->earlier - 1].change;

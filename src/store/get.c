@@ -183,10 +183,7 @@ void stave_prefetch(struct stave *handle, const struct stave_bytes *keys, size_t
         uint64_t location;
         if (keydir_probe_begin(&store->keydir, hash_of(handle, keys[i], &generation), &probe) != STAVE_OK)
             continue;
-        if (!keydir_probe_next(&probe, &location)) continue;
-        const struct segment *segment = segment_at(store, location);
-        if (segment == NULL || segment->map.data == NULL) continue;
-        __builtin_prefetch(segment->map.data + location_offset(segment, location));
+        if (keydir_probe_next(&probe, &location)) reading_prefetch(store, location);
     }
     epoch_leave(&store->epoch, token);
 }

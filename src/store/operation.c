@@ -67,14 +67,28 @@ void operation_throttle(struct store *store)
 enum stave_status change_find(struct store *store, struct change *change)
 {
     change->generation = generation_of(store, change->space);
-    return change_find_in(store, change);
+    change_hash(store, change);
+    return change_find_hashed(store, change);
 }
 
-enum stave_status change_find_in(struct store *store, struct change *change)
+void change_hash(struct store *store, struct change *change)
+{
+    change->hash = record_key_hash(store->hash_seed, change->generation, change->key.data, change->key.size);
+    keydir_prefetch(&store->keydir, change->hash);
+    change->payload_checksum = record_payload_checksum(change->hash, change->value.data, change->value.size);
+}
+
+void change_prefetch(struct store *store, const struct change *change)
+{
+    struct keydir_probe probe;
+    uint64_t location;
+    if (keydir_probe_begin(&store->keydir, change->hash, &probe) != STAVE_OK) return;
+    if (keydir_probe_next(&probe, &location)) reading_prefetch(store, location);
+}
+
+enum stave_status change_find_hashed(struct store *store, struct change *change)
 {
     struct found found;
-    change->hash = record_key_hash(store->hash_seed, change->generation, change->key.data, change->key.size);
-    change->payload_checksum = record_payload_checksum(change->hash, change->value.data, change->value.size);
     const uint32_t token = epoch_enter(&store->epoch);
     const enum stave_status status =
         find_key(store, change->hash, change->generation, change->key, 0, &found);
@@ -188,12 +202,18 @@ enum stave_status change_apply(struct store *store, struct change *change, uint8
 
 /* ------------------------------------------------------------------ the whole path */
 
+/* Only an expiry makes the time matter. */
+static bool change_needs_clock(const struct change *change)
+{
+    return change->found && change->old.expires_at_ms != 0;
+}
+
 /* One attempt; STAVE_WOULD_BLOCK: something came between, try again. */
 static enum stave_status attempt(struct store *store, struct change *change, uint64_t *ret_sequence)
 {
     enum stave_status status = change_find(store, change);
     if (status != STAVE_OK) return status;
-    const uint64_t now_ms = clock_wall_ms();
+    const uint64_t now_ms = change_needs_clock(change) ? clock_wall_ms() : 0;
     status = change_allowed(change, now_ms);
     if (status != STAVE_OK) return status;
     if (change->write.flags & STAVE_KEEP_EXPIRY && change->found && !record_is_expired(&change->old, now_ms))

@@ -52,8 +52,14 @@ void operation_throttle(struct store *store);
 
 /* Looks the key up without a lock and fills the second part. Inside no epoch. */
 enum stave_status change_find(struct store *store, struct change *change);
-/* The same with change->generation given. */
-enum stave_status change_find_in(struct store *store, struct change *change);
+/*
+ * The same in steps, with change->generation given; between them, those of other changes, so that the
+ * processor waits for memory once and not for each. change_prefetch() goes inside an epoch, and may be left
+ * out.
+ */
+void change_hash(struct store *store, struct change *change);
+void change_prefetch(struct store *store, const struct change *change);
+enum stave_status change_find_hashed(struct store *store, struct change *change);
 /*
  * Whether the conditions in `write` hold for what was found: STAVE_OK, STAVE_EXISTS, STAVE_NOT_FOUND,
  * STAVE_CONFLICT.

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "store/segments.h"
 
+#define CACHE_LINE_SIZE 64
 #define FIRST_READ_SIZE 4096 /* with STAVE_READS_COPIED: header, and mostly the key */
 
 static enum stave_status damaged(struct store *store, const struct segment *segment, uint64_t offset,
@@ -71,6 +72,15 @@ static enum stave_status decode(struct store *store, struct reading *reading, co
         record_decode_header(at, available, reading->segment->identity, reading->offset, &reading->record);
     if (status == STAVE_OK) return STAVE_OK;
     return damaged(store, reading->segment, reading->offset, "the header of a record is damaged");
+}
+
+void reading_prefetch(const struct store *store, uint64_t location)
+{
+    const struct segment *segment = segment_at(store, location);
+    if (segment == NULL || segment->map.data == NULL) return;
+    const uint8_t *const at = segment->map.data + location_offset(segment, location);
+    __builtin_prefetch(at);
+    __builtin_prefetch(at + CACHE_LINE_SIZE);
 }
 
 enum stave_status reading_begin(struct store *store, uint64_t location, uint32_t flags,

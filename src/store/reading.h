@@ -19,6 +19,9 @@ struct reading {
 
 #define READING_NONE ((struct reading){.segment = NULL})
 
+/* Inside an epoch: brings the lines of header and key towards the processor. */
+void reading_prefetch(const struct store *store, uint64_t location);
+
 /*
  * Header and key of the record at `location`, the header checked (unless skip_verify). Result STAVE_OK;
  * STAVE_NOT_FOUND if the location is stale (its slot has no segment); STAVE_CORRUPT; STAVE_IO;

@@ -243,7 +243,10 @@ static bool parse_bitcount(struct call *call, struct range_arguments *ret_asked)
         return false;
     }
     if (!call_integer(call, 2, &ret_asked->start) || !call_integer(call, 3, &ret_asked->end)) return false;
-    if (ret_asked->start < 0 && ret_asked->end < 0 && ret_asked->start > ret_asked->end) return true;
+    if (string_range_is_reversed(ret_asked->start, ret_asked->end)) {
+        reply_integer(call->reply, 0); /* before the unit is looked at */
+        return false;
+    }
     return parse_unit(call, 4, ret_asked);
 }
 

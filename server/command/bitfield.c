@@ -150,12 +150,14 @@ static bool overflow_result(const struct field *field, bool is_up, uint64_t sum,
     return true;
 }
 
+/* Redis takes a value that is set for too large as well if it lies more than 2^63 - 1 below the highest. */
 static bool add_signed(const struct field *field, int64_t value, int64_t increment, uint64_t *ret_value)
 {
     const int64_t highest = (int64_t)((UINT64_C(1) << (field->width - 1)) - 1);
     int64_t sum;
     const bool has_wrapped = __builtin_add_overflow(value, increment, &sum);
-    const bool is_up = has_wrapped ? increment > 0 : sum > highest;
+    const bool is_far_below = field->width < 64 && (uint64_t)highest - (uint64_t)value > INT64_MAX;
+    const bool is_up = has_wrapped ? increment > 0 : sum > highest || is_far_below;
     if (has_wrapped || sum > highest || sum < -highest - 1)
         return overflow_result(field, is_up, (uint64_t)sum, ret_value);
     *ret_value = (uint64_t)sum;

@@ -7,7 +7,7 @@
 
 bool string_range(int64_t start, int64_t end, uint64_t size, uint64_t *ret_first, uint64_t *ret_last)
 {
-    if (size == 0 || (start < 0 && end < 0 && start > end)) return false;
+    if (size == 0) return false;
     const int64_t count = (int64_t)size;
     if (start < 0) start = start < -count ? 0 : start + count;
     if (end < 0) end = end < -count ? 0 : end + count;
@@ -131,8 +131,9 @@ enum stave_status string_getrange(struct call *call)
 {
     int64_t start, end;
     if (!call_integer(call, 2, &start) || !call_integer(call, 3, &end)) return STAVE_OK;
-    struct item part;
-    const enum stave_status status = read_part(call, start, end, &part);
+    struct item part = {0};
+    enum stave_status status = STAVE_OK;
+    if (!string_range_is_reversed(start, end)) status = read_part(call, start, end, &part);
     if (status != STAVE_OK) return status;
 
     part.found = true; /* what is absent is an empty string */

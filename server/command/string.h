@@ -47,10 +47,16 @@ static inline enum stave_status string_read(struct call *call, size_t index, str
 enum stave_status string_read_range(struct call *call, uint64_t first, uint64_t last, struct item *ret_item);
 
 /*
- * Bytes first..last of `size` as a command's start and end name them: negative ones count from the end.
- * False: none.
+ * Bytes first..last of `size` as a command's start and end name them: negative ones count from the end, and
+ * what lies before the beginning is the beginning. False: none.
  */
 bool string_range(int64_t start, int64_t end, uint64_t size, uint64_t *ret_first, uint64_t *ret_last);
+
+/* Of two from the end, the first is nearer: nothing for GETRANGE and BITCOUNT, whatever the size. */
+static inline bool string_range_is_reversed(int64_t start, int64_t end)
+{
+    return start < 0 && end < 0 && start > end;
+}
 
 /*
  * A copy of the value (empty if it was not found) with zeroes up to `size` bytes, which is not less, to be

@@ -184,29 +184,21 @@ static bool resolve(const struct range_arguments *asked, uint64_t size, uint64_t
     return true;
 }
 
-/*
- * Reads the bytes of the range alone; `*ret_is_empty` if no bit is in it. Another write may come between the
- * two reads, which the sequence tells.
- */
+/* Reads the bytes of the range alone; `*ret_is_empty` if no bit is in it. */
 static enum stave_status read_range(struct call *call, const struct range_arguments *asked,
-                                    struct bit_range *ret_range, bool *ret_is_empty)
+                                    const struct item *whole, struct bit_range *ret_range, bool *ret_is_empty)
 {
-    for (;;) {
-        struct item whole, part;
-        enum stave_status status =
-            transaction_info(call->transaction, call->database, call->arguments[1], &whole);
-        if (status != STAVE_OK) return status;
-        struct bit_range range = {0};
-        *ret_is_empty = !whole.found || !resolve(asked, whole.value_size, &range.first, &range.last);
-        if (*ret_is_empty) return STAVE_OK;
+    struct bit_range range = {0};
+    *ret_is_empty = !resolve(asked, whole->value_size, &range.first, &range.last);
+    if (*ret_is_empty) return STAVE_OK;
 
-        status = string_read_range(call, range.first >> 3, range.last >> 3, &part);
-        if (status != STAVE_OK) return status;
-        if (!part.found || part.sequence != whole.sequence) continue;
-        range.bytes = part.value.data;
-        *ret_range = range;
-        return STAVE_OK;
-    }
+    struct item part;
+    const enum stave_status status = string_read_range(call, range.first >> 3, range.last >> 3, &part);
+    if (status != STAVE_OK) return status;
+    if (!part.found || part.sequence != whole->sequence) return STAVE_CONFLICT;
+    range.bytes = part.value.data;
+    *ret_range = range;
+    return STAVE_OK;
 }
 
 /* The unit at argument `index`, if there is one. False: something else, and the answer has been given. */
@@ -220,18 +212,6 @@ static bool parse_unit(struct call *call, size_t index, struct range_arguments *
 }
 
 /* ------------------------------------------------------------------ BITCOUNT */
-
-/* Redis answers for an absent key before it looks at further arguments. */
-static enum stave_status reply_if_absent(struct call *call, int64_t answer, bool *ret_is_done)
-{
-    struct item item;
-    const enum stave_status status =
-        transaction_info(call->transaction, call->database, call->arguments[1], &item);
-    if (status != STAVE_OK) return status;
-    *ret_is_done = !item.found;
-    if (!item.found) reply_integer(call->reply, answer);
-    return STAVE_OK;
-}
 
 /* False: the answer has been given. */
 static bool parse_bitcount(struct call *call, struct range_arguments *ret_asked)
@@ -250,18 +230,18 @@ static bool parse_bitcount(struct call *call, struct range_arguments *ret_asked)
     return parse_unit(call, 4, ret_asked);
 }
 
+/* As Redis has it, an absent key is answered for before the range is looked at. */
 enum stave_status bitmap_bitcount(struct call *call)
 {
-    bool is_done = false;
-    enum stave_status status = STAVE_OK;
-    if (call->argument_count > 2) status = reply_if_absent(call, 0, &is_done);
-    if (status != STAVE_OK || is_done) return status;
-
+    struct item whole;
+    enum stave_status status = string_info(call, 1, &whole);
+    if (status != STAVE_OK) return status;
     struct range_arguments asked;
-    if (!parse_bitcount(call, &asked)) return STAVE_OK;
+    if (whole.found && !parse_bitcount(call, &asked)) return STAVE_OK;
+
     struct bit_range range;
-    bool is_empty;
-    status = read_range(call, &asked, &range, &is_empty);
+    bool is_empty = true;
+    if (whole.found) status = read_range(call, &asked, &whole, &range, &is_empty);
     if (status == STAVE_OK) reply_integer(call->reply, is_empty ? 0 : (int64_t)range_count(&range));
     return status;
 }
@@ -286,15 +266,19 @@ enum stave_status bitmap_bitpos(struct call *call)
     int64_t bit;
     if (!call_integer(call, 2, &bit)) return STAVE_OK;
     if (bit != 0 && bit != 1) return call_error(call, "ERR The bit argument must be 1 or 0.");
-    bool is_done;
-    enum stave_status status = reply_if_absent(call, bit ? -1 : 0, &is_done);
-    if (status != STAVE_OK || is_done) return status;
+    struct item whole;
+    enum stave_status status = string_info(call, 1, &whole);
+    if (status != STAVE_OK) return status;
+    if (!whole.found) {
+        reply_integer(call->reply, bit ? -1 : 0);
+        return STAVE_OK;
+    }
 
     struct range_arguments asked;
     if (!parse_bitpos(call, &asked)) return STAVE_OK;
     struct bit_range range;
     bool is_empty;
-    status = read_range(call, &asked, &range, &is_empty);
+    status = read_range(call, &asked, &whole, &range, &is_empty);
     if (status != STAVE_OK) return status;
 
     int64_t found = is_empty ? -1 : (int64_t)range_find(&range, bit);

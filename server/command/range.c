@@ -72,8 +72,7 @@ enum stave_status string_append(struct call *call)
 enum stave_status string_strlen(struct call *call)
 {
     struct item item;
-    const enum stave_status status =
-        transaction_info(call->transaction, call->database, call->arguments[1], &item);
+    const enum stave_status status = string_info(call, 1, &item);
     if (status == STAVE_OK) reply_integer(call->reply, item.found ? (int64_t)item.value_size : 0);
     return status;
 }
@@ -105,26 +104,19 @@ enum stave_status string_setrange(struct call *call)
     return put_bytes(call, bytes, size, &(struct item){.expires_at_ms = old.found ? old.expires_at_ms : 0});
 }
 
-/*
- * Where start or end count from the end, the size has to be asked first; another write may come between the
- * two reads, which the sequence tells.
- */
+/* Where start or end count from the end, the size has to be asked first. */
 static enum stave_status read_part(struct call *call, int64_t start, int64_t end, struct item *ret_item)
 {
     const bool is_absolute = start >= 0 && end >= start;
-    for (;;) {
-        struct item whole = {.value_size = INT64_MAX};
-        enum stave_status status = STAVE_OK;
-        if (!is_absolute)
-            status = transaction_info(call->transaction, call->database, call->arguments[1], &whole);
-        if (status != STAVE_OK) return status;
+    struct item whole = {.value_size = INT64_MAX};
+    enum stave_status status = is_absolute ? STAVE_OK : string_info(call, 1, &whole);
+    if (status != STAVE_OK) return status;
 
-        *ret_item = (struct item){0};
-        uint64_t first, last;
-        if (!string_range(start, end, whole.value_size, &first, &last)) return STAVE_OK;
-        status = string_read_range(call, first, last, ret_item);
-        if (status != STAVE_OK || is_absolute || ret_item->sequence == whole.sequence) return status;
-    }
+    uint64_t first, last;
+    if (!string_range(start, end, whole.value_size, &first, &last)) return STAVE_OK;
+    status = string_read_range(call, first, last, ret_item);
+    if (status != STAVE_OK || is_absolute || ret_item->sequence == whole.sequence) return status;
+    return STAVE_CONFLICT;
 }
 
 enum stave_status string_getrange(struct call *call)

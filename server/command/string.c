@@ -106,7 +106,7 @@ static enum stave_status read_old(struct call *call, const struct string_options
     if (options->get) return string_read(call, 1, ret_old);
     if (!options->only_if_absent && !options->only_if_present && !options->keep_ttl && !is_already_expired)
         return STAVE_OK;
-    return transaction_info(call->transaction, call->database, call->arguments[1], ret_old);
+    return string_info(call, 1, ret_old);
 }
 
 static enum stave_status set_with(struct call *call, const struct string_options *options,
@@ -293,8 +293,7 @@ enum stave_status string_msetnx(struct call *call)
     bool is_any_there = false;
     for (size_t i = 1; i < call->argument_count && !is_any_there; i += 2) {
         struct item item;
-        const enum stave_status status =
-            transaction_info(call->transaction, call->database, call->arguments[i], &item);
+        const enum stave_status status = string_info(call, i, &item);
         if (status != STAVE_OK) return status;
         is_any_there = item.found;
     }

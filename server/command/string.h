@@ -43,7 +43,13 @@ static inline enum stave_status string_read(struct call *call, size_t index, str
     return transaction_get(call->transaction, call->database, call->arguments[index], ret_item);
 }
 
-/* As the above, of key 1, but only bytes first..last of it, as far as they are there. */
+/* Its size and expiry alone. */
+static inline enum stave_status string_info(struct call *call, size_t index, struct item *ret_item)
+{
+    return transaction_info(call->transaction, call->database, call->arguments[index], ret_item);
+}
+
+/* As string_read(), of key 1, but only bytes first..last of it, as far as they are there. */
 enum stave_status string_read_range(struct call *call, uint64_t first, uint64_t last, struct item *ret_item);
 
 /*

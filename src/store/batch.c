@@ -492,7 +492,6 @@ enum stave_status stave_batch_commit(struct stave_batch *batch, const struct sta
     struct plan *plan = memory_alloc(sizeof(*plan));
     if (plan == NULL) return no_memory(batch);
     uint64_t sequence = atomic_load(&store->sequence);
-    operation_throttle(store);
     do {
         status = prepare(batch, plan);
         if (status == STAVE_OK) {

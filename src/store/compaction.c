@@ -9,6 +9,7 @@
 #include "os/clock.h"
 #include "store/background.h"
 #include "store/operation.h"
+#include "store/pressure.h"
 #include "store/segments.h"
 #include "store/sync.h"
 #include "store/writer.h"
@@ -304,9 +305,15 @@ enum stave_status victims_remove(struct store *store, struct segment **victims, 
         return status;
     }
     mutex_lock(&store->write_lock);
-    for (size_t i = 0; i < count; i++) segment_withdraw(store, victims[i]);
+    for (size_t i = 0; i < count; i++) {
+        segment_withdraw(store, victims[i]);
+        store->output_size += atomic_load(&victims[i]->allocated);
+    }
     mutex_unlock(&store->write_lock);
     segments_retire(store, victims, count, true);
+    mutex_lock(&store->write_lock);
+    store->output_size = 0;
+    mutex_unlock(&store->write_lock);
     return STAVE_OK;
 }
 
@@ -421,15 +428,38 @@ static bool disk_is_full(struct store *store)
     return is_full;
 }
 
+static bool is_dead_large_of(const struct segment *segment, const struct segment *log)
+{
+    return segment->kind == SEGMENT_LARGE && segment->live_count == 0 && segment->listed &&
+           sequence_incarnation(segment->last_sequence) == log->incarnation;
+}
+
+/* A dead LARGE segment can go once the log that links it is sealed (C1): when it takes room, that is now. */
+static bool release_large(struct store *store)
+{
+    bool rolls = false;
+    mutex_lock(&store->write_lock);
+    const struct segment *tail = store->tail;
+    const bool is_near = tail != NULL && pressure_is_near(store);
+    for (size_t i = 0; is_near && i < store->segment_count && !rolls; i++)
+        rolls = is_dead_large_of(store->segments[i], tail);
+    const bool rolled = rolls && writer_roll(store) == STAVE_OK;
+    mutex_unlock(&store->write_lock);
+    return rolled;
+}
+
 bool compaction_turn(struct store *store)
 {
     if (store->options.manual_compaction || atomic_load(&store->failed) != STAVE_OK) return false;
     uint64_t gained = 0;
+    pressure_turn_begin(store);
     enum stave_status status = run_or_relieve(store, PICK_DUE, UINT32_MAX, NULL, &gained);
     if (status == STAVE_END && disk_is_full(store))
         status = run_or_relieve(store, PICK_FULL, UINT32_MAX, NULL, &gained);
-    if (status != STAVE_OK) atomic_store(&store->throttle, false);
-    return status == STAVE_OK && gained > 0;
+    const bool has_gained =
+        (status == STAVE_OK && gained > 0) || (status == STAVE_END && release_large(store));
+    pressure_turn_end(store, has_gained);
+    return has_gained;
 }
 
 /* A tail that cannot be rolled because the disk is full is left out. */

@@ -81,6 +81,13 @@ static uint64_t next_move(struct output *output)
 
 /* ------------------------------------------------------------------ records */
 
+static void set_output_size(struct store *store, uint64_t size)
+{
+    mutex_lock(&store->write_lock);
+    store->output_size = size;
+    mutex_unlock(&store->write_lock);
+}
+
 static enum stave_status begin_segment(struct store *store, struct output *output, uint64_t size,
                                        struct error *error)
 {
@@ -96,6 +103,7 @@ static enum stave_status begin_segment(struct store *store, struct output *outpu
     const enum stave_status status = segment_create(store, SEGMENT_OUTPUT, capacity, capacity,
                                                     output->horizon, true, &output->segment, error);
     if (status != STAVE_OK) return status;
+    set_output_size(store, capacity);
     output->end = SEGMENT_HEADER_SIZE;
     output->buffered = 0;
     output->move_count = 0;
@@ -146,6 +154,7 @@ static enum stave_status list_segment(struct store *store, struct segment *segme
     mutex_lock(&store->write_lock);
     const enum stave_status status = segment_publish(store, segment);
     segment->listed = status == STAVE_OK;
+    if (status == STAVE_OK) store->output_size = 0; /* counted with the others from here on */
     mutex_unlock(&store->write_lock);
     return status == STAVE_OK ? status
                               : error_set(error, status, 0, "%s: no memory for a segment", store->dir.path);
@@ -238,6 +247,7 @@ enum stave_status output_publish(struct store *store, struct output *output, str
 
 void output_free(struct store *store, struct output *output)
 {
+    if (output->segment != NULL) set_output_size(store, 0);
     segment_discard(store, output->segment);
     pages_free(output->buffer, OUTPUT_BUFFER_SIZE);
     pages_free(output->moves, MOVES_SIZE);

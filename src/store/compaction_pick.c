@@ -14,13 +14,13 @@
 #include "base/memory.h"
 #include "os/clock.h"
 #include "store/background.h"
+#include "store/pressure.h"
 
 enum {
     SMALL_COUNT_MAX = 8,                                  /* small segments that are left alone */
     MERGE_HARDER_COUNT = STAVE_SEGMENT_COUNT_MAX / 4 * 3, /* segments; from here on halves are merged too */
     MERGE_LARGE_COUNT = 1024,     /* segments; from here on large values share files */
     TOMBSTONE_SHARE_PERCENT = 10, /* of live bytes */
-    DISK_NEAR_PERCENT = 90,       /* of what the disk ratio allows */
 };
 
 struct candidate {
@@ -36,7 +36,6 @@ struct survey {
     struct candidate *candidates;
     size_t count;
     uint64_t live_size;       /* of all segments */
-    uint64_t disk_size;       /* of all segments */
     uint64_t kept_tombstones; /* bytes of tombstones that cannot be dropped yet */
     uint64_t oldest;          /* of all segments */
     uint64_t output_size;     /* of one output */
@@ -167,7 +166,6 @@ static bool survey_take(const struct store *store, uint32_t id_end, struct surve
     for (size_t i = 0; i < store->segment_count; i++) {
         struct segment *segment = store->segments[i];
         survey->live_size += segment->live_size;
-        survey->disk_size += atomic_load(&segment->allocated);
         if (segment->id >= id_end || !is_eligible(store, segment, feed_incarnation)) continue;
         const uint64_t others_oldest = segment_oldest(segment) == first ? second : first;
         if (segment->last_sequence >= others_oldest) survey->kept_tombstones += segment->tombstone_size;
@@ -319,13 +317,6 @@ static bool take_dead(const struct survey *survey, struct pick *pick)
     return pick->count > 0;
 }
 
-static bool disk_is_nearly_used(const struct store *store, const struct survey *survey, uint64_t percent)
-{
-    const uint64_t allowed =
-        survey->live_size / 100 * store->options.disk_ratio_percent + 2 * store->options.segment_size;
-    return survey->disk_size > allowed / 100 * percent;
-}
-
 /* The one that keeps others' tombstones alive: the oldest of all, if it may be taken. */
 static bool take_oldest(const struct survey *survey, struct pick *pick)
 {
@@ -350,13 +341,9 @@ static bool take_small(const struct store *store, struct survey *survey, struct 
 static bool take_due(struct store *store, struct survey *survey, struct pick *pick)
 {
     order(survey, by_emptiness);
-    const bool is_over = disk_is_nearly_used(store, survey, 100);
-    bool relieves = true;
-    if (!take_dead(survey, pick) && !take(store, survey, is_past_dead_ratio, 1, pick))
-        relieves = disk_is_nearly_used(store, survey, DISK_NEAR_PERCENT) &&
-                   take(store, survey, relieves_the_disk, 1, pick);
-    atomic_store(&store->throttle, is_over && relieves);
-    return relieves || take_oldest(survey, pick) || take_small(store, survey, pick);
+    if (take_dead(survey, pick) || take(store, survey, is_past_dead_ratio, 1, pick)) return true;
+    if (pressure_is_near(store) && take(store, survey, relieves_the_disk, 1, pick)) return true;
+    return take_oldest(survey, pick) || take_small(store, survey, pick);
 }
 
 void compaction_pick(struct store *store, enum pick_mode mode, uint32_t id_end, struct pick *ret_pick)

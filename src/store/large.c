@@ -9,6 +9,7 @@
 #include "store/operation.h"
 
 #include "base/memory.h"
+#include "store/pressure.h"
 #include "store/segments.h"
 #include "store/writer.h"
 
@@ -46,6 +47,9 @@ enum stave_status large_prepare(struct store *store, struct change *change)
         .value_size = (uint32_t)change->value.size,
     };
     const uint64_t capacity = SEGMENT_HEADER_SIZE + record_size(&record);
+    mutex_lock(&store->write_lock);
+    (void)pressure_wait(store, capacity);
+    mutex_unlock(&store->write_lock);
     enum stave_status status =
         segment_create(store, SEGMENT_LARGE, capacity, capacity, 0, false, &change->large, &error);
     if (status != STAVE_OK) return store_note_error(store, &error);

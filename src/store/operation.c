@@ -12,9 +12,6 @@
 #include "store/sync.h"
 #include "store/writer.h"
 
-#define THROTTLE_NAP_NS UINT64_C(1000000)
-#define THROTTLE_NAPS_MAX 200 /* a writer is held back this many times at the most */
-
 /* ------------------------------------------------------------------ guards */
 
 enum stave_status guard_store(const struct stave *handle)
@@ -51,15 +48,6 @@ enum stave_status guard_write(const struct stave *handle, struct stave_bytes key
         return store_error(handle->store, STAVE_LIMIT, "the value has %zu bytes, more than %u", value.size,
                            (unsigned)STAVE_VALUE_SIZE_MAX);
     return STAVE_OK;
-}
-
-void operation_throttle(struct store *store)
-{
-    for (int naps = 0; naps < THROTTLE_NAPS_MAX; naps++) {
-        if (!atomic_load_explicit(&store->throttle, memory_order_relaxed)) return;
-        background_wake_worker(store);
-        thread_sleep_ns(THROTTLE_NAP_NS);
-    }
 }
 
 /* ------------------------------------------------------------------ find and decide */
@@ -242,7 +230,6 @@ enum stave_status operation_write(struct store *store, struct change *change, ui
     const struct stave_write asked = change->write;
     uint64_t sequence = 0;
     enum stave_status status;
-    if (change->kind == RECORD_PUT) operation_throttle(store);
     do {
         change->write = asked;
         status = attempt(store, change, &sequence);

@@ -47,9 +47,6 @@ enum stave_status guard_write(const struct stave *handle, struct stave_bytes key
 enum stave_status guard_store(const struct stave *handle);
 enum stave_status guard_writable(const struct stave *handle);
 
-/* Waits while compaction has fallen behind disk_ratio_percent (P9); no lock held. */
-void operation_throttle(struct store *store);
-
 /* Looks the key up without a lock and fills the second part. Inside no epoch. */
 enum stave_status change_find(struct store *store, struct change *change);
 /*

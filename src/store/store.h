@@ -145,7 +145,10 @@ struct store {
     bool checkpoint_running;        /* write_lock */
     uint64_t log_since_checkpoint;  /* write_lock; bytes */
     uint64_t compaction_horizon;    /* write_lock; lowest horizon of a compaction under way; 0: none */
-    _Atomic bool throttle;          /* disk_ratio_percent is reached: writers wait for compaction */
+    uint64_t output_size;           /* write_lock; of files that compaction is writing, or removing */
+    uint64_t relief_begun;          /* write_lock; turns of compaction begun, */
+    uint64_t relief_ended;          /* write_lock; and ended, */
+    bool relief_gained;             /* write_lock; and whether the last one gave disk back */
     bool closing;                   /* write_lock */
     struct condition roll_done;     /* write_lock; spare made, sealing done, space given back */
 

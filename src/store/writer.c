@@ -17,6 +17,7 @@
 #include "base/memory.h"
 #include "os/clock.h"
 #include "store/background.h"
+#include "store/pressure.h"
 #include "store/reading.h"
 #include "store/segments.h"
 #include "store/sync.h"
@@ -153,6 +154,7 @@ static enum stave_status writable_status(const struct store *store)
 
 enum stave_status writer_make_room(struct store *store, uint64_t size, bool is_delete, bool *ret_waited)
 {
+    bool has_waited = false;
     if (ret_waited != NULL) *ret_waited = false;
     for (;;) {
         enum stave_status status = writable_status(store);
@@ -165,7 +167,10 @@ enum stave_status writer_make_room(struct store *store, uint64_t size, bool is_d
                 return STAVE_OK;
             return grant_now(store, tail, size, is_delete);
         }
-        status = roll_or_wait(store, size);
+        if (!is_delete && !has_waited && pressure_wait(store, 0))
+            has_waited = true;
+        else
+            status = roll_or_wait(store, size);
         if (ret_waited != NULL) *ret_waited = true;
         if (status != STAVE_OK) return status;
     }

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* Writers wait for compaction where the disk's ratio is reached. */
+#include "store/pressure.h"
+
+#include "store/background.h"
+
+enum {
+    SEGMENTS_ALLOWED = 2, /* beside the ratio: pressure.h */
+    PRESSURE_NEAR_PERCENT = 90,
+};
+
+uint64_t pressure_disk_size(const struct store *store)
+{
+    uint64_t size = store->output_size;
+    for (size_t i = 0; i < store->segment_count; i++) size += atomic_load(&store->segments[i]->allocated);
+    const uint64_t next = store->spare != NULL ? atomic_load(&store->spare->allocated) : 0;
+    return next < store->options.segment_size ? size + store->options.segment_size - next : size;
+}
+
+uint64_t pressure_allowed(const struct store *store, uint64_t live_size)
+{
+    return live_size / 100 * store->options.disk_ratio_percent +
+           SEGMENTS_ALLOWED * store->options.segment_size;
+}
+
+static uint64_t live_size_of(const struct store *store)
+{
+    uint64_t size = 0;
+    for (size_t i = 0; i < store->segment_count; i++) size += store->segments[i]->live_size;
+    return size;
+}
+
+bool pressure_is_near(const struct store *store)
+{
+    return pressure_disk_size(store) >
+           pressure_allowed(store, live_size_of(store)) / 100 * PRESSURE_NEAR_PERCENT;
+}
+
+static bool is_over(const struct store *store, uint64_t size)
+{
+    if (store->options.manual_compaction || store->tail == NULL) return false;
+    return pressure_disk_size(store) + size > pressure_allowed(store, live_size_of(store) + size);
+}
+
+bool pressure_wait(struct store *store, uint64_t size)
+{
+    const uint64_t first = store->relief_begun + 1; /* the first turn that will have seen this */
+    bool waited = false;
+    while (is_over(store, size) && atomic_load(&store->failed) == STAVE_OK) {
+        if (store->relief_ended >= first && !store->relief_gained) break;
+        background_wake_worker(store);
+        condition_wait(&store->roll_done, &store->write_lock);
+        waited = true;
+    }
+    return waited;
+}
+
+void pressure_turn_begin(struct store *store)
+{
+    mutex_lock(&store->write_lock);
+    store->relief_begun++;
+    mutex_unlock(&store->write_lock);
+}
+
+void pressure_turn_end(struct store *store, bool gained)
+{
+    mutex_lock(&store->write_lock);
+    store->relief_ended = store->relief_begun;
+    store->relief_gained = gained;
+    condition_broadcast(&store->roll_done);
+    mutex_unlock(&store->write_lock);
+}

@@ -2,7 +2,7 @@
 # Installs the Debian packages that building and testing needs and that are missing: `build`, `test` or `bench`.
 set -eu
 
-build="build-essential cmake ninja-build pkg-config libxxhash-dev"
+build="build-essential cmake ninja-build pkg-config libxxhash-dev libuv1-dev libedit-dev"
 test="$build libcmocka-dev clang-format python3"
 bench="$build g++ liblmdb-dev libleveldb-dev librocksdb-dev libtkrzw-dev libkyotocabinet-dev"
 

@@ -38,6 +38,8 @@ struct call {
     bool in_exec;
     void *state;                /* kept by call_yield() from turn to turn; NULL at first */
     void (*free_state)(void *); /* for state, when the client goes away */
+    bool is_yielded;            /* the dispatcher's: call_yield() was called */
+    bool ends_multi;            /* the dispatcher's: when all is done, MULTI and WATCH are over */
 };
 
 /* Is argument `index` this word, in any case? */

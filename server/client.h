@@ -38,6 +38,7 @@ enum client_flags {
     CLIENT_PAUSED = 1 << 10,   /* waits for the end of CLIENT PAUSE */
     CLIENT_PARKED = 1 << 11,   /* waits for a value from disk, or for its next turn */
     CLIENT_WITHHELD = 1 << 12, /* has replies that wait for a sync */
+    CLIENT_NO_PAUSE = 1 << 13, /* CLIENT PAUSE does not hold it up */
 };
 
 /* A command between MULTI and EXEC; the arguments are one block with their bytes. */
@@ -102,7 +103,9 @@ struct client_figures {
 };
 void client_figures(const struct client *client, struct client_figures *ret_figures);
 
-/* The next client of all loops after `client` (NULL: the first), under the exclusive gate. Killed ones too. */
+/*
+ * The next client of all loops after `client` (NULL: the first), under the exclusive gate. Killed ones too.
+ */
 struct client *client_next(struct server *server, const struct client *client);
 
 /* Marks it to be closed by its loop; at once or, `after_reply`, when what it is owed has been sent. */
@@ -114,6 +117,10 @@ void client_kill(struct client *client, bool after_reply);
  */
 void client_send(struct client *client, struct stave_bytes bytes);
 
+/* Keeps a copy of a command until EXEC. STAVE_OK, STAVE_LIMIT, STAVE_NO_MEMORY. */
+enum stave_status client_queue(struct client *client, const struct command *command,
+                               const struct stave_bytes *arguments, size_t argument_count);
+void client_unwatch(struct client *client);
 /* Ends MULTI: the queued commands are freed and the flags cleared; watched keys are forgotten. */
 void client_discard(struct client *client);
 

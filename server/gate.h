@@ -13,6 +13,7 @@
 #define STAVE_SERVER_GATE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -27,6 +28,8 @@ struct gate_place {
 struct gate {
     struct gate_place places[GATE_PLACE_COUNT_MAX];
     size_t count;
+    pthread_mutex_t turn;  /* taken before the places by who wants all of them */
+    _Atomic size_t wanted; /* how many do */
 };
 
 void gate_init(struct gate *gate, size_t place_count);

@@ -13,8 +13,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "server/transaction.h"
 #include "stave.h"
+
+#define REPLY_LARGE_SIZE ((size_t)16384) /* values from this size on are not copied (A1) */
+#define REPLY_ERROR_KIND_SIZE ((size_t)32)
 
 struct reply;
 
@@ -39,5 +43,42 @@ void reply_boolean(struct reply *reply, bool value);
 void reply_verbatim(struct reply *reply, const char format[3], struct stave_bytes text);
 /* An error, with its code: "ERR ..."; usually through call_error(). */
 void reply_error(struct reply *reply, const char *text);
+
+/*
+ * ------------------------------------------------------------------ the dispatcher's and the connection's
+ *
+ * Replies of several commands are gathered in one: bytes, and views that stand between them. What one command
+ * wrote can be taken back to a mark.
+ */
+struct reply_view {
+    size_t offset; /* bytes of the buffer that go before it */
+    struct stave *store;
+    struct stave_view view;
+};
+
+struct reply {
+    struct buffer bytes;
+    struct reply_view *views;
+    size_t view_count;
+    size_t view_capacity;
+    struct transaction *transaction; /* that values come from */
+    int protocol;
+    bool is_broken;                         /* A2 */
+    uint32_t error_count;                   /* since the mark was taken */
+    char error_kind[REPLY_ERROR_KIND_SIZE]; /* of the last one */
+};
+
+struct reply_mark {
+    size_t size;
+    size_t view_count;
+};
+
+struct reply_mark reply_mark(struct reply *reply);
+void reply_take_back(struct reply *reply, struct reply_mark mark);
+/* Bytes and views together. */
+size_t reply_total_size(const struct reply *reply);
+/* Empties it: the views have been handed on (or are released by reply_take_back() before). */
+void reply_clear(struct reply *reply);
+void reply_free(struct reply *reply);
 
 #endif

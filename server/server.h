@@ -111,6 +111,7 @@ struct server {
     _Atomic uint64_t used_memory_peak;
     _Atomic uint64_t disk_size; /* of the store; measured by cron */
     _Atomic uint64_t dirty;     /* changes since the last snapshot */
+    _Atomic bool is_cold;       /* the store may be larger than memory: reads must not wait for the disk */
     _Atomic bool sync_failed;   /* the store takes no more writes */
     _Atomic bool stopping;
 
@@ -138,7 +139,9 @@ void server_stop(struct server *server, int exit_code);
 /* Puts into force what config_set() changed: a mask of enum config_effect. Under the exclusive gate. */
 bool server_apply(struct server *server, uint32_t effects, char ret_error[CONFIG_ERROR_SIZE]);
 
-/* All loops' counters in one; under the exclusive gate. `ret_stats->commands` is the caller's array or NULL. */
+/*
+ * All loops' counters in one; under the exclusive gate. `ret_stats->commands` is the caller's array or NULL.
+ */
 void server_stats(const struct server *server, struct loop_stats *ret_stats);
 /* CONFIG RESETSTAT; under the exclusive gate. */
 void server_reset_stats(struct server *server);

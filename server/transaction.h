@@ -73,4 +73,40 @@ enum stave_status transaction_random_key(struct transaction *transaction, uint32
 /* Memory that lives as long as the staged writes; NULL when there is none left. For values computed. */
 void *transaction_alloc(struct transaction *transaction, size_t size);
 
+/* ------------------------------------------------------------------ the dispatcher's and the reply's */
+
+struct loop_stats;
+struct server;
+
+struct transaction_mode {
+    uint64_t now_ms;
+    bool may_wait;     /* for the disk */
+    bool is_exclusive; /* the gate is held: nothing can come between */
+    bool is_writing;   /* what is read is required at the commit (T3) */
+    struct loop_stats *stats;
+};
+
+/* A key that must be brought from disk before the command can be run again. */
+struct transaction_key {
+    uint32_t database;
+    struct stave_bytes key;
+};
+
+/* NULL: no memory. */
+struct transaction *transaction_new(struct server *server);
+void transaction_free(struct transaction *transaction);
+
+void transaction_begin(struct transaction *transaction, const struct transaction_mode *mode);
+/* STAVE_OK, STAVE_CONFLICT, or a failure; nothing has been written then. */
+enum stave_status transaction_commit(struct transaction *transaction);
+/* Releases what the transaction holds. */
+void transaction_reset(struct transaction *transaction);
+
+size_t transaction_staged_count(const struct transaction *transaction);
+/* After STAVE_WOULD_BLOCK. */
+const struct transaction_key *transaction_wanted(const struct transaction *transaction, size_t *ret_count);
+/* Hands over the view that `value` lies in; false: it lies in none. */
+bool transaction_take_view(struct transaction *transaction, struct stave_bytes value,
+                           struct stave **ret_store, struct stave_view *ret_view);
+
 #endif

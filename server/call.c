@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* What commands ask of their call: arguments as words and numbers, error answers. */
+#include "server/call.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "server/number.h"
+#include "server/server.h"
+
+#define ERROR_SIZE_MAX ((size_t)1024)
+
+bool call_is(const struct call *call, size_t index, const char *word)
+{
+    const struct stave_bytes argument = call->arguments[index];
+    return strlen(word) == argument.size && strncasecmp(word, argument.data, argument.size) == 0;
+}
+
+bool call_integer(struct call *call, size_t index, int64_t *ret_value)
+{
+    return call_integer_between(call, index, INT64_MIN, INT64_MAX, NULL, ret_value);
+}
+
+bool call_integer_between(struct call *call, size_t index, int64_t min, int64_t max, const char *error,
+                          int64_t *ret_value)
+{
+    int64_t value;
+    if (!number_parse_integer(call->arguments[index], &value)) {
+        (void)call_error(call, "ERR value is not an integer or out of range");
+        return false;
+    }
+    if (value < min || value > max) {
+        (void)call_error(call, "%s", error != NULL ? error : "ERR value is out of range");
+        return false;
+    }
+    *ret_value = value;
+    return true;
+}
+
+uint64_t call_string_size_max(const struct call *call)
+{
+    return (uint64_t)call->server->config.proto_max_bulk_len;
+}
+
+enum stave_status call_yield(struct call *call, void *state, void (*free_state)(void *))
+{
+    call->state = state;
+    call->free_state = free_state;
+    call->is_yielded = true;
+    return STAVE_WOULD_BLOCK;
+}
+
+enum stave_status call_error(struct call *call, const char *format, ...)
+{
+    char text[ERROR_SIZE_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    reply_error(call->reply, text);
+    return STAVE_OK;
+}
+
+enum stave_status call_syntax_error(struct call *call)
+{
+    return call_error(call, "ERR syntax error");
+}
+
+enum stave_status call_wrong_arity(struct call *call)
+{
+    char name[64];
+    command_full_name(call->command, name, sizeof name);
+    return call_error(call, "ERR wrong number of arguments for '%s' command", name);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Values on disk: a thread of the pool reads them, so that only the client that asked waits.
+ *
+ *   Y1  A connection has at most one job; the pool has as many threads as libuv gives it. The views that the
+ *       job took are held until the command has been run again, so that what was read is still there.
+ */
+#include <string.h>
+
+#include "base/memory.h"
+#include "server/connection.h"
+#include "server/transaction.h"
+
+struct cold_key {
+    struct stave *store;
+    struct stave_bytes key;
+    struct stave_view view;
+    bool is_held;
+};
+
+struct cold_job {
+    uv_work_t work;
+    struct connection *connection;
+    size_t count;
+    struct cold_key keys[]; /* their bytes behind them */
+};
+
+static void read_keys(uv_work_t *work)
+{
+    struct cold_job *job = work->data;
+    for (size_t i = 0; i < job->count; i++) {
+        struct cold_key *key = &job->keys[i];
+        key->is_held = stave_view(key->store, key->key, NULL, &key->view) == STAVE_OK;
+    }
+}
+
+static void free_job(struct cold_job *job)
+{
+    for (size_t i = 0; i < job->count; i++) {
+        if (job->keys[i].is_held) stave_view_release(job->keys[i].store, &job->keys[i].view);
+    }
+    memory_free(job);
+}
+
+static void on_read(uv_work_t *work, int status)
+{
+    (void)status;
+    struct cold_job *job = work->data;
+    struct connection *connection = job->connection;
+    struct loop *loop = connection->client.loop;
+    gate_enter(&loop->server->gate, loop->index);
+    connection->has_job = false;
+    loop->dispatcher.stats.cold_reads += job->count;
+    if (connection->is_open)
+        connection_resume(connection, STOP_COLD);
+    else if (connection->poll.data == NULL)
+        connection_forget(connection);
+    free_job(job);
+    gate_leave(&loop->server->gate, loop->index);
+}
+
+static struct cold_job *make_job(const struct server *server, const struct transaction_key *wanted,
+                                 size_t count)
+{
+    size_t size = sizeof(struct cold_job) + count * sizeof(struct cold_key);
+    for (size_t i = 0; i < count; i++) size += wanted[i].key.size;
+    struct cold_job *job = memory_alloc(size);
+    if (job == NULL) return NULL;
+    memset(job, 0, sizeof *job + count * sizeof job->keys[0]);
+    job->count = count;
+    uint8_t *at = (uint8_t *)(job->keys + count);
+    for (size_t i = 0; i < count; i++) {
+        job->keys[i].store = server->databases[wanted[i].database];
+        job->keys[i].key = stave_bytes(at, wanted[i].key.size);
+        if (wanted[i].key.size > 0) memcpy(at, wanted[i].key.data, wanted[i].key.size);
+        at += wanted[i].key.size;
+    }
+    return job;
+}
+
+bool cold_start(struct connection *connection)
+{
+    struct loop *loop = connection->client.loop;
+    size_t count;
+    const struct transaction_key *wanted = transaction_wanted(loop->dispatcher.transaction, &count);
+    if (count == 0) return false;
+    struct cold_job *job = make_job(connection->client.server, wanted, count);
+    if (job == NULL) return false;
+    job->connection = connection;
+    job->work.data = job;
+    if (uv_queue_work(&loop->uv, &job->work, read_keys, on_read) != 0) {
+        memory_free(job);
+        return false;
+    }
+    connection->has_job = true;
+    return true;
+}

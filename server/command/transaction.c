@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* Transactions: commands queued and run as one, unless what was watched has changed. */
+#include "server/command/transaction.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "server/client.h"
+#include "server/dispatch.h"
+#include "server/server.h"
+#include "server/watch.h"
+
+bool transaction_is_immediate(const struct command *command)
+{
+    static const char *const others[] = {"quit", "reset"};
+    if (command->run == transaction_multi || command->run == transaction_exec ||
+        command->run == transaction_discard || command->run == transaction_watch) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (strcmp(command->name, others[i]) == 0) return true;
+    }
+    return false;
+}
+
+enum stave_status transaction_multi(struct call *call)
+{
+    if ((call->client->flags & CLIENT_MULTI) != 0) {
+        return call_error(call, "ERR MULTI calls can not be nested");
+    }
+    call->client->flags |= CLIENT_MULTI;
+    reply_ok(call->reply);
+    return STAVE_OK;
+}
+
+/* Has a watched key changed, or expired since? */
+static bool is_dirty(const struct call *call)
+{
+    const struct client *client = call->client;
+    for (size_t i = 0; i < client->watched_count; i++) {
+        const struct watched *watched = &client->watched[i];
+        if (watch_is_dirty(watched)) return true;
+        if (watched->expires_at_ms != 0 && watched->expires_at_ms <= call->now_ms) return true;
+    }
+    return false;
+}
+
+enum stave_status transaction_exec(struct call *call)
+{
+    struct client *client = call->client;
+    if ((client->flags & CLIENT_MULTI) == 0) return call_error(call, "ERR EXEC without MULTI");
+    call->ends_multi = true;
+    if ((client->flags & CLIENT_DIRTY_EXEC) != 0) {
+        return call_error(call, "EXECABORT Transaction discarded because of previous errors.");
+    }
+    if (is_dirty(call)) {
+        reply_null_array(call->reply);
+        return STAVE_OK;
+    }
+    reply_array(call->reply, client->queued_count);
+    for (size_t i = 0; i < client->queued_count; i++) {
+        const enum stave_status status = dispatch_queued(call, &client->queued[i]);
+        if (status != STAVE_OK) return status;
+    }
+    return STAVE_OK;
+}
+
+enum stave_status transaction_discard(struct call *call)
+{
+    if ((call->client->flags & CLIENT_MULTI) == 0) return call_error(call, "ERR DISCARD without MULTI");
+    call->ends_multi = true;
+    reply_ok(call->reply);
+    return STAVE_OK;
+}
+
+static bool is_watched(const struct client *client, uint32_t database, struct stave_bytes key)
+{
+    for (size_t i = 0; i < client->watched_count; i++) {
+        if (watch_is_key(&client->watched[i], database, key)) return true;
+    }
+    return false;
+}
+
+/* Watches one key; its expiry is read after it is watched, so that no change falls between. */
+static enum stave_status watch_key(struct call *call, struct stave_bytes key)
+{
+    struct client *client = call->client;
+    if (is_watched(client, call->database, key)) return STAVE_OK;
+    struct watched *grown = memory_realloc(client->watched, (client->watched_count + 1) * sizeof *grown);
+    if (grown == NULL) return STAVE_NO_MEMORY;
+    client->watched = grown;
+
+    struct watched watched;
+    const enum stave_status status = watch_add(call->server->watch, call->database, key, &watched);
+    if (status != STAVE_OK) return status;
+    client->watched[client->watched_count++] = watched;
+    struct item item;
+    const enum stave_status read = transaction_info(call->transaction, call->database, key, &item);
+    if (read == STAVE_OK && item.found) {
+        client->watched[client->watched_count - 1].expires_at_ms = item.expires_at_ms;
+    }
+    return STAVE_OK;
+}
+
+enum stave_status transaction_watch(struct call *call)
+{
+    if ((call->client->flags & CLIENT_MULTI) != 0) {
+        return call_error(call, "ERR WATCH inside MULTI is not allowed");
+    }
+    for (size_t i = 1; i < call->argument_count; i++) {
+        const enum stave_status status = watch_key(call, call->arguments[i]);
+        if (status == STAVE_LIMIT || status == STAVE_NO_MEMORY) {
+            return call_error(call, "ERR too many keys are watched");
+        }
+    }
+    reply_ok(call->reply);
+    return STAVE_OK;
+}
+
+enum stave_status transaction_unwatch(struct call *call)
+{
+    client_unwatch(call->client);
+    reply_ok(call->reply);
+    return STAVE_OK;
+}

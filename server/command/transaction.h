@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* MULTI, EXEC, DISCARD, WATCH, UNWATCH. */
+#ifndef STAVE_SERVER_COMMAND_TRANSACTION_H
+#define STAVE_SERVER_COMMAND_TRANSACTION_H
+
+#include "server/call.h"
+
+enum stave_status transaction_multi(struct call *call);
+enum stave_status transaction_exec(struct call *call);
+enum stave_status transaction_discard(struct call *call);
+enum stave_status transaction_watch(struct call *call);
+enum stave_status transaction_unwatch(struct call *call);
+
+/* Is the command run, not queued, between MULTI and EXEC? */
+bool transaction_is_immediate(const struct command *command);
+
+#endif

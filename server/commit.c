@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The commit: nothing, one write, or one batch.
+ *
+ *   CM1  A command that only reads, but in several steps, is run again when any write came between: all it
+ *        answers was true at one moment.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "server/transaction_state.h"
+#include "server/watch.h"
+
+static bool is_same_key(const struct read_note *note, const struct staged *staged)
+{
+    return note->database == staged->database && note->key.size == staged->key.size &&
+           (note->key.size == 0 || memcmp(note->key.data, staged->key.data, note->key.size) == 0);
+}
+
+/* Has the transaction read this key alone, and seen it once? */
+static bool is_single(const struct transaction *transaction)
+{
+    if (transaction->staged_count != 1 || transaction->staged[0].kind > STAGED_EXPIRE) return false;
+    for (size_t i = 0; i < transaction->note_count; i++) {
+        if (!is_same_key(&transaction->notes[i], &transaction->staged[0])) return false;
+        if (transaction->notes[i].sequence != transaction->notes[0].sequence) return false;
+    }
+    return true;
+}
+
+static enum stave_status commit_single(struct transaction *transaction)
+{
+    const struct staged *staged = &transaction->staged[0];
+    struct stave *store = transaction->server->databases[staged->database];
+    struct stave_write write = {.flags = STAVE_NOT_DURABLE, .expires_at_ms = staged->expires_at_ms};
+    if (transaction->note_count > 0) {
+        write.flags |= STAVE_IF_SEQUENCE;
+        write.if_sequence = transaction->notes[0].sequence;
+    }
+    if (staged->kind == STAGED_PUT) return stave_put_with(store, staged->key, staged->value, &write, NULL);
+
+    enum stave_status status;
+    if (staged->kind == STAGED_DELETE) {
+        write.expires_at_ms = 0;
+        status = stave_delete_with(store, staged->key, &write, NULL);
+    } else {
+        status = stave_expire(store, staged->key, &write, NULL);
+    }
+    if (status != STAVE_NOT_FOUND) return status;
+    return write.flags & STAVE_IF_SEQUENCE && write.if_sequence != 0 ? STAVE_CONFLICT : STAVE_OK;
+}
+
+/* An expiry in a batch: the value is written again. */
+static enum stave_status add_expire(struct transaction *transaction, const struct staged *staged)
+{
+    struct stave *store = transaction->server->databases[staged->database];
+    struct stave_view view;
+    const enum stave_status status = stave_view(store, staged->key, NULL, &view);
+    if (status == STAVE_NOT_FOUND) return STAVE_OK;
+    if (status != STAVE_OK) return status;
+    const enum stave_status added = stave_batch_put(transaction->batch, staged->key,
+                                                    stave_bytes(view.data, view.size), staged->expires_at_ms);
+    stave_view_release(store, &view);
+    return added;
+}
+
+static enum stave_status add_staged(struct transaction *transaction, const struct staged *staged)
+{
+    struct stave_batch *batch = transaction->batch;
+    if (staged->kind == STAGED_FLUSH) return stave_batch_drop(batch, staged->database);
+    if (staged->kind == STAGED_SWAP) return stave_batch_swap(batch, staged->database, staged->other);
+
+    const enum stave_status status = stave_batch_select(batch, staged->database);
+    if (status != STAVE_OK) return status;
+    if (staged->kind == STAGED_PUT) {
+        return stave_batch_put(batch, staged->key, staged->value, staged->expires_at_ms);
+    }
+    if (staged->kind == STAGED_DELETE) return stave_batch_delete(batch, staged->key);
+    return add_expire(transaction, staged);
+}
+
+static enum stave_status add_note(struct transaction *transaction, const struct read_note *note)
+{
+    const enum stave_status status = stave_batch_select(transaction->batch, note->database);
+    if (status != STAVE_OK) return status;
+    return stave_batch_require(transaction->batch, note->key, note->sequence);
+}
+
+static enum stave_status commit_batch(struct transaction *transaction)
+{
+    enum stave_status status = STAVE_OK;
+    if (transaction->batch == NULL) {
+        status = stave_batch_begin(transaction->server->store, &transaction->batch);
+        if (status != STAVE_OK) return status;
+    }
+    for (size_t i = 0; i < transaction->note_count && status == STAVE_OK; i++) {
+        status = add_note(transaction, &transaction->notes[i]);
+    }
+    for (size_t i = 0; i < transaction->staged_count && status == STAVE_OK; i++) {
+        status = add_staged(transaction, &transaction->staged[i]);
+    }
+    const struct stave_write write = {.flags = STAVE_NOT_DURABLE};
+    if (status == STAVE_OK) status = stave_batch_commit(transaction->batch, &write, NULL);
+    stave_batch_clear(transaction->batch);
+    return status;
+}
+
+/* Those who watch a key that was changed (T5). A database's own change has touched its keys already. */
+static void touch_watchers(struct transaction *transaction)
+{
+    struct watch_table *watch = transaction->server->watch;
+    if (watch_is_empty(watch)) return;
+    for (size_t i = 0; i < transaction->staged_count; i++) {
+        const struct staged *staged = &transaction->staged[i];
+        if (staged->kind <= STAGED_EXPIRE) watch_touch(watch, staged->database, staged->key);
+    }
+}
+
+enum stave_status transaction_commit(struct transaction *transaction)
+{
+    if (transaction->staged_count == 0) {
+        if (transaction->mode.is_exclusive || transaction->read_count < 2) return STAVE_OK;
+        const uint64_t sequence = stave_sequence(transaction->server->store);
+        return sequence == transaction->begin_sequence ? STAVE_OK : STAVE_CONFLICT; /* CM1 */
+    }
+    const enum stave_status status =
+        is_single(transaction) ? commit_single(transaction) : commit_batch(transaction);
+    if (status != STAVE_OK) return status;
+    (void)atomic_fetch_add_explicit(&transaction->server->dirty, transaction->staged_count,
+                                    memory_order_relaxed);
+    touch_watchers(transaction);
+    return STAVE_OK;
+}

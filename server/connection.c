@@ -1,0 +1,751 @@
+/* SPDX-License-Identifier: MIT */
+/* A connection's life: reading, running what was read, answering, waiting, closing. */
+#include "server/connection.h"
+
+#include <assert.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "server/log.h"
+#include "server/transaction.h"
+#include "server/watch.h"
+
+#define READ_SIZE_MAX ((size_t)1 << 20) /* at once, of a large request */
+#define READ_SIZE_MIN ((size_t)16384)
+#define COLD_COUNT_MAX 16 /* then the request waits for the disk on the loop itself */
+#define PREFETCH_KEY_COUNT_MAX ((size_t)256)
+
+static const struct resp_limits limits_before_auth = {
+    .argument_count_max = 10, .bulk_size_max = 16384, .inline_size_max = 65536, .is_unauthenticated = true};
+
+static void settle(struct connection *connection);
+static void run_input(struct connection *connection);
+
+/* ------------------------------------------------------------------ open and close */
+
+struct connection *connection_new(struct server *server, int descriptor, const char *address,
+                                  const char *local_address, bool is_unix)
+{
+    struct connection *connection = memory_alloc_zero(1, sizeof *connection);
+    if (connection == NULL) return NULL;
+    struct client *client = &connection->client;
+    client->id = atomic_fetch_add(&server->next_client_id, 1) + 1;
+    client->server = server;
+    client->protocol = 2;
+    client->flags = is_unix ? CLIENT_UNIX_SOCKET : 0;
+    client->authenticated = server->config.requirepass == NULL || server->config.requirepass[0] == 0;
+    client->descriptor = descriptor;
+    client->created_ms = server_now_ms();
+    client->active_ms = client->created_ms;
+    (void)snprintf(client->address, sizeof client->address, "%s", address);
+    (void)snprintf(client->local_address, sizeof client->local_address, "%s", local_address);
+    connection->transport.descriptor = descriptor;
+    return connection;
+}
+
+static struct connection *of_client(const struct client *client)
+{
+    return (struct connection *)(uintptr_t)client;
+}
+
+static void count_memory(struct connection *connection, size_t memory)
+{
+    struct server *server = connection->client.server;
+    if (memory > connection->memory) {
+        (void)atomic_fetch_add_explicit(&server->client_memory, memory - connection->memory,
+                                        memory_order_relaxed);
+    } else if (memory < connection->memory) {
+        (void)atomic_fetch_sub_explicit(&server->client_memory, connection->memory - memory,
+                                        memory_order_relaxed);
+    }
+    connection->memory = memory;
+}
+
+static size_t memory_of(const struct connection *connection)
+{
+    return sizeof *connection + connection->input.capacity + connection->output.memory +
+           connection->client.queued_size + connection->client.watched_count * sizeof(struct watched *) * 8;
+}
+
+static void free_parser(struct connection *connection)
+{
+    if (connection->unfinished == NULL) return;
+    resp_parser_free(connection->unfinished);
+    memory_free(connection->unfinished);
+    connection->unfinished = NULL;
+}
+
+static void free_connection(struct connection *connection)
+{
+    memory_free(connection->client.name);
+    memory_free(connection->client.library_name);
+    memory_free(connection->client.library_version);
+    memory_free(connection);
+}
+
+void connection_discard(struct connection *connection)
+{
+    (void)close(connection->transport.descriptor);
+    (void)atomic_fetch_sub(&connection->client.server->client_count, 1);
+    free_connection(connection);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct connection *connection = handle->data;
+    connection->poll.data = NULL;
+    if (!connection->has_job) free_connection(connection);
+}
+
+void connection_forget(struct connection *connection)
+{
+    assert(!connection->is_open && !connection->has_job);
+    free_connection(connection);
+}
+
+void connection_close(struct connection *connection)
+{
+    if (!connection->is_open) return;
+    struct client *client = &connection->client;
+    struct loop *loop = client->loop;
+    connection->is_open = false;
+    connection->stops |= STOP_CLOSING;
+    connection_set_remove(&loop->ready, &connection->ready_index, true);
+    connection_set_remove(&loop->withheld, &connection->withheld_index, false);
+    if (connection->is_waiting) loop->waiting_count--;
+    if (client->previous != NULL)
+        client->previous->next = client->next;
+    else
+        loop->clients = client->next;
+    if (client->next != NULL) client->next->previous = client->previous;
+    loop->client_count--;
+
+    if ((client->flags & CLIENT_MONITOR) != 0) {
+        (void)atomic_fetch_sub(&client->server->monitor_count, 1);
+        client->flags ^= CLIENT_MONITOR;
+    }
+    client_discard(client);
+    if (connection->yielded.state != NULL && connection->yielded.free_state != NULL) {
+        connection->yielded.free_state(connection->yielded.state);
+    }
+    connection->yielded = (struct dispatch_state){0};
+    output_free(&connection->output);
+    buffer_free(&connection->input);
+    free_parser(connection);
+    count_memory(connection, 0);
+    (void)uv_poll_stop(&connection->poll);
+    uv_close((uv_handle_t *)&connection->poll, on_closed);
+    (void)close(connection->transport.descriptor);
+    (void)atomic_fetch_sub(&client->server->client_count, 1);
+}
+
+/* ------------------------------------------------------------------ answering */
+
+static bool is_above_hard_limit(const struct connection *connection)
+{
+    const struct config_output_limit *limit =
+        &connection->client.server->config.output_limits[CLIENT_CLASS_NORMAL];
+    return limit->hard_size > 0 && connection->output.memory > (uint64_t)limit->hard_size;
+}
+
+static void close_for_output(struct connection *connection)
+{
+    log_write(LOG_WARNING,
+              "Client id=%llu addr=%s scheduled to be closed ASAP for overcoming of output buffer limits.",
+              (unsigned long long)connection->client.id, connection->client.address);
+    connection->client.loop->dispatcher.stats.output_limit_disconnections++;
+    connection->client.flags |= CLIENT_KILLED;
+}
+
+static void check_soft_limit(struct connection *connection, uint64_t now_ms)
+{
+    const struct config_output_limit *limit =
+        &connection->client.server->config.output_limits[CLIENT_CLASS_NORMAL];
+    if (limit->soft_size <= 0 || connection->output.memory <= (uint64_t)limit->soft_size) {
+        connection->soft_since_ms = 0;
+    } else if (connection->soft_since_ms == 0) {
+        connection->soft_since_ms = now_ms;
+    } else if (now_ms - connection->soft_since_ms >= (uint64_t)limit->soft_seconds * 1000) {
+        close_for_output(connection);
+    }
+}
+
+/* The sequence that the replies gathered must wait for; 0: none. */
+static uint64_t sequence_to_await(const struct connection *connection)
+{
+    struct server *server = connection->client.server;
+    if (server->config.appendfsync != APPENDFSYNC_ALWAYS) return 0;
+    const uint64_t sequence = stave_sequence(server->store);
+    return sequence > stave_durable_sequence(server->store) ? sequence : 0;
+}
+
+/* Withheld replies become errors, and the connection ends. */
+static void fail_withheld(struct connection *connection)
+{
+    struct loop *loop = connection->client.loop;
+    const uint64_t count = output_drop_withheld(&connection->output);
+    connection_set_remove(&loop->withheld, &connection->withheld_index, false);
+    struct reply *reply = &loop->dispatcher.reply;
+    reply->protocol = connection->client.protocol;
+    for (uint64_t i = 0; i < count; i++) {
+        reply_error(reply,
+                    "MISCONF Errors writing to the AOF file: the store could not be synced, so this is not "
+                    "known to be durable");
+    }
+    uint64_t sent;
+    if (output_append(&connection->output, reply, &connection->transport, 0, 0, &sent) != STAVE_OK) {
+        connection->client.flags |= CLIENT_KILLED;
+    }
+    connection->client.flags |= CLIENT_CLOSE_AFTER_REPLY;
+    connection->stops |= STOP_CLOSING;
+}
+
+static void count_sent(struct connection *connection, uint64_t sent)
+{
+    if (sent == 0) return;
+    connection->client.output_size += sent;
+    connection->client.loop->dispatcher.stats.output_size += sent;
+    connection->client.loop->dispatcher.stats.writes_processed++;
+}
+
+/* Hands the replies gathered to the output: sent at once, kept, or withheld. */
+static void deliver(struct connection *connection)
+{
+    struct loop *loop = connection->client.loop;
+    struct reply *reply = &loop->dispatcher.reply;
+    if (reply->is_broken) {
+        reply_take_back(reply, (struct reply_mark){0, 0});
+        reply_clear(reply);
+        close_for_output(connection);
+        return;
+    }
+    if (reply->bytes.size == 0) return;
+
+    const uint64_t sequence = sequence_to_await(connection);
+    uint64_t sent;
+    const enum stave_status status = output_append(&connection->output, reply, &connection->transport,
+                                                   sequence, connection->reply_count, &sent);
+    count_sent(connection, sent);
+    if (sequence != 0) {
+        loop->dispatcher.stats.withheld_replies += connection->reply_count;
+        connection_set_add(&loop->withheld, connection, &connection->withheld_index);
+        if (stave_sync_start(connection->client.server->store, sequence) != STAVE_OK)
+            fail_withheld(connection);
+    }
+    connection->reply_count = 0;
+    if (status != STAVE_OK)
+        connection->client.flags |= CLIENT_KILLED;
+    else if (is_above_hard_limit(connection))
+        close_for_output(connection);
+    if (output_unsent(&connection->output) > CONNECTION_HIGH_WATER) connection->stops |= STOP_OUTPUT;
+}
+
+static void send_kept(struct connection *connection)
+{
+    if (!output_is_sendable(&connection->output)) return;
+    uint64_t sent;
+    if (output_send(&connection->output, &connection->transport, &sent) != STAVE_OK) {
+        connection->client.flags |= CLIENT_KILLED;
+        return;
+    }
+    count_sent(connection, sent);
+    if ((connection->stops & STOP_OUTPUT) != 0 &&
+        output_unsent(&connection->output) <= CONNECTION_HIGH_WATER / 2) {
+        connection->stops &= ~(uint32_t)STOP_OUTPUT;
+        if (connection->stops == 0) run_input(connection);
+    }
+}
+
+/* ------------------------------------------------------------------ requests */
+
+static struct resp_limits limits_of(const struct connection *connection)
+{
+    if (!connection->client.authenticated) return limits_before_auth;
+    const struct config *config = &connection->client.server->config;
+    return (struct resp_limits){.argument_count_max = 1048576,
+                                .bulk_size_max = (size_t)config->proto_max_bulk_len,
+                                .inline_size_max = 65536};
+}
+
+static void refuse_protocol(struct connection *connection, const char *error)
+{
+    struct dispatcher *dispatcher = &connection->client.loop->dispatcher;
+    char text[192];
+    (void)snprintf(text, sizeof text, "ERR %s", error);
+    dispatcher->reply.protocol = connection->client.protocol;
+    (void)reply_mark(&dispatcher->reply);
+    reply_error(&dispatcher->reply, text);
+    dispatch_count_errors(dispatcher);
+    connection->reply_count++;
+    connection->client.flags |= CLIENT_CLOSE_AFTER_REPLY;
+    connection->stops |= STOP_CLOSING;
+    log_write(LOG_VERBOSE, "Protocol error from client id=%llu addr=%s: %s",
+              (unsigned long long)connection->client.id, connection->client.address, error);
+}
+
+static bool reserve_arguments(struct loop *loop, size_t more)
+{
+    if (more <= loop->argument_capacity - loop->argument_count) return true;
+    size_t capacity = loop->argument_capacity == 0 ? LOOP_SLICE_ARGUMENT_COUNT_MAX : loop->argument_capacity;
+    while (capacity - loop->argument_count < more) capacity *= 2;
+    struct stave_bytes *grown = memory_realloc(loop->arguments, capacity * sizeof *grown);
+    if (grown == NULL) return false;
+    loop->arguments = grown;
+    loop->argument_capacity = capacity;
+    return true;
+}
+
+/* Adds the request just parsed from `input + start` to the slice. */
+static bool add_request(struct loop *loop, const uint8_t *input, size_t start)
+{
+    const struct resp_parser *parser = &loop->parser;
+    if (!reserve_arguments(loop, parser->argument_count)) return false;
+    struct parsed_request *request = &loop->requests[loop->request_count++];
+    *request = (struct parsed_request){loop->argument_count, parser->argument_count, start + parser->used};
+    for (size_t i = 0; i < parser->argument_count; i++) {
+        loop->arguments[loop->argument_count++] = resp_argument(parser, input + start, i);
+    }
+    return true;
+}
+
+/*
+ * Parses a slice of requests from `input`, `at` on. RESP_OK: the slice is full; RESP_MORE: it ends with the
+ * input, whose rest the parser has seen; an inline request is the last of its slice, since the parser holds
+ * its arguments.
+ */
+static enum resp_status parse_slice(struct connection *connection, const uint8_t *input, size_t size,
+                                    size_t at)
+{
+    struct loop *loop = connection->client.loop;
+    const struct resp_limits limits = limits_of(connection);
+    loop->request_count = 0;
+    loop->argument_count = 0;
+    while (loop->request_count < LOOP_SLICE_COUNT_MAX &&
+           loop->argument_count < LOOP_SLICE_ARGUMENT_COUNT_MAX) {
+        if (at == size) return RESP_MORE;
+        const enum resp_status status = resp_parse(&loop->parser, input + at, size - at, &limits);
+        if (status != RESP_OK) return status;
+        if (!add_request(loop, input, at)) return RESP_NO_MEMORY;
+        at += loop->parser.used;
+        if (loop->parser.is_inline || !connection->client.authenticated) return RESP_OK;
+        resp_parser_reset(&loop->parser);
+    }
+    return RESP_OK;
+}
+
+static void prefetch_slice(struct connection *connection)
+{
+    struct loop *loop = connection->client.loop;
+    if (loop->request_count < 2) return;
+    struct stave_bytes keys[PREFETCH_KEY_COUNT_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < loop->request_count && count < PREFETCH_KEY_COUNT_MAX; i++) {
+        const struct parsed_request *request = &loop->requests[i];
+        if (request->argument_count < 2) continue;
+        count += dispatch_keys(&loop->arguments[request->first_argument], request->argument_count,
+                               keys + count, PREFETCH_KEY_COUNT_MAX - count);
+    }
+    struct server *server = connection->client.server;
+    stave_prefetch(server->databases[connection->client.database], keys, count);
+}
+
+/* Somebody's web browser has been made to speak to us. */
+static bool is_cross_protocol(const struct stave_bytes name)
+{
+    return (name.size == 4 && strncasecmp(name.data, "post", 4) == 0) ||
+           (name.size == 5 && strncasecmp(name.data, "host:", 5) == 0);
+}
+
+static void wait_for_time(struct connection *connection, uint32_t stop)
+{
+    connection->stops |= stop;
+    if (connection->is_waiting) return;
+    connection->is_waiting = true;
+    connection->client.loop->waiting_count++;
+}
+
+static void wait_for_turn(struct connection *connection)
+{
+    connection->stops |= STOP_TURN;
+    connection_set_add(&connection->client.loop->ready, connection, &connection->ready_index);
+    loop_wake(connection->client.loop);
+}
+
+/* Runs one request of the slice; false: it has not been run to its end. */
+static bool run_request(struct connection *connection, const struct parsed_request *parsed)
+{
+    struct loop *loop = connection->client.loop;
+    if (parsed->argument_count == 0) return true;
+    const struct stave_bytes *arguments = &loop->arguments[parsed->first_argument];
+    if (is_cross_protocol(arguments[0])) {
+        log_write(LOG_WARNING,
+                  "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: "
+                  "commands. Connection from %s aborted.",
+                  connection->client.address);
+        connection->client.flags |= CLIENT_KILLED;
+        return false;
+    }
+    const struct request request = {.arguments = arguments,
+                                    .argument_count = parsed->argument_count,
+                                    .may_wait = connection->cold_count >= COLD_COUNT_MAX,
+                                    .state = &connection->yielded};
+    switch (dispatch(&loop->dispatcher, &connection->client, &request)) {
+    case DISPATCH_DONE:
+        connection->cold_count = 0;
+        connection->reply_count++;
+        return true;
+    case DISPATCH_COLD:
+        connection->cold_count++;
+        if (cold_start(connection)) {
+            connection->stops |= STOP_COLD;
+        } else {
+            connection->cold_count = COLD_COUNT_MAX;
+            wait_for_turn(connection);
+        }
+        transaction_reset(loop->dispatcher.transaction);
+        return false;
+    case DISPATCH_YIELDED: wait_for_turn(connection); return false;
+    case DISPATCH_PAUSED: wait_for_time(connection, STOP_PAUSED); return false;
+    }
+    return false;
+}
+
+/* After a request: may the next be run? */
+static bool may_go_on(struct connection *connection)
+{
+    struct client *client = &connection->client;
+    struct reply *reply = &client->loop->dispatcher.reply;
+    if (reply->bytes.size > CONNECTION_FLUSH_SIZE || reply->view_count > 16) deliver(connection);
+    if ((client->flags & (CLIENT_KILLED | CLIENT_CLOSE_AFTER_REPLY)) != 0) connection->stops |= STOP_CLOSING;
+    if (client->suspended_until_ms > client->loop->dispatcher.now_ms)
+        wait_for_time(connection, STOP_SUSPENDED);
+    return connection->stops == 0;
+}
+
+/* Runs the slice; the result is where the input goes on. */
+static size_t run_slice(struct connection *connection, size_t at)
+{
+    struct loop *loop = connection->client.loop;
+    prefetch_slice(connection);
+    for (size_t i = 0; i < loop->request_count; i++) {
+        if (!run_request(connection, &loop->requests[i])) return at;
+        at = loop->requests[i].end;
+        if (!may_go_on(connection)) return at;
+    }
+    return at;
+}
+
+/* Runs the requests in `input`; the result is how much of it is done with. */
+static size_t run_requests(struct connection *connection, const uint8_t *input, size_t size)
+{
+    struct loop *loop = connection->client.loop;
+    size_t at = 0;
+    enum resp_status status = RESP_OK;
+    dispatcher_begin(&loop->dispatcher);
+    while (status == RESP_OK && at < size && connection->stops == 0) {
+        status = parse_slice(connection, input, size, at);
+        at = run_slice(connection, at);
+        if (status == RESP_OK || connection->stops != 0) resp_parser_reset(&loop->parser);
+    }
+    if (connection->stops != 0) return at;
+    if (status == RESP_REFUSED) {
+        refuse_protocol(connection, loop->parser.error);
+        return size;
+    }
+    if (status == RESP_NO_MEMORY) connection->client.flags |= CLIENT_KILLED;
+    return at;
+}
+
+/* The loop's parser takes up where it stopped for this connection, or begins. */
+static void take_parser(struct connection *connection)
+{
+    struct loop *loop = connection->client.loop;
+    if (connection->unfinished == NULL) {
+        resp_parser_reset(&loop->parser);
+        return;
+    }
+    resp_parser_free(&loop->parser);
+    loop->parser = *connection->unfinished;
+    memory_free(connection->unfinished);
+    connection->unfinished = NULL;
+}
+
+/* What the parser has seen of an unfinished request is kept with the connection. */
+static void keep_parser(struct connection *connection)
+{
+    struct loop *loop = connection->client.loop;
+    if (connection->stops == 0 && loop->parser.position > 0 && connection->input.size > 0) {
+        connection->unfinished = memory_alloc(sizeof loop->parser);
+        if (connection->unfinished != NULL) {
+            *connection->unfinished = loop->parser;
+            loop->parser = (struct resp_parser){0};
+            return;
+        }
+    }
+    resp_parser_reset(&loop->parser);
+}
+
+static void close_for_input(struct connection *connection)
+{
+    log_write(LOG_WARNING, "Closing client id=%llu addr=%s that reached max query buffer length",
+              (unsigned long long)connection->client.id, connection->client.address);
+    connection->client.loop->dispatcher.stats.query_limit_disconnections++;
+    connection->client.flags |= CLIENT_KILLED;
+}
+
+/* Runs what the connection has kept of its input. */
+static void run_input(struct connection *connection)
+{
+    if (connection->input.size == 0) return;
+    take_parser(connection);
+    const size_t used = run_requests(connection, connection->input.data, connection->input.size);
+    if (used == connection->input.size)
+        buffer_free(&connection->input);
+    else
+        buffer_consume(&connection->input, used);
+    keep_parser(connection);
+    deliver(connection);
+}
+
+/* Reads into the loop's buffer, and keeps what could not be run. */
+static void read_shared(struct connection *connection)
+{
+    struct loop *loop = connection->client.loop;
+    size_t size;
+    switch (transport_read(&connection->transport, loop->input, LOOP_INPUT_SIZE, &size)) {
+    case TRANSPORT_AGAIN: return;
+    case TRANSPORT_END: connection->client.flags |= CLIENT_KILLED; return;
+    case TRANSPORT_OK: break;
+    }
+    loop->dispatcher.stats.input_size += size;
+    connection->client.input_size += size;
+    take_parser(connection);
+    const size_t used = run_requests(connection, loop->input, size);
+    if (used < size && buffer_append(&connection->input, loop->input + used, size - used) != STAVE_OK) {
+        connection->client.flags |= CLIENT_KILLED;
+    }
+    keep_parser(connection);
+    deliver(connection);
+}
+
+/* Reads behind what the connection has kept. */
+static void read_own(struct connection *connection)
+{
+    struct loop *loop = connection->client.loop;
+    struct buffer *input = &connection->input;
+    const size_t wanted = connection->unfinished == NULL ? 0 : resp_wanted(connection->unfinished);
+    size_t room = wanted > input->size ? wanted - input->size : 0;
+    /* No more than has come already: an announced length alone gets no memory. */
+    if (room > input->size) room = input->size;
+    if (room > READ_SIZE_MAX) room = READ_SIZE_MAX;
+    if (room < READ_SIZE_MIN) room = READ_SIZE_MIN;
+    if (buffer_reserve(input, room) != STAVE_OK) {
+        connection->client.flags |= CLIENT_KILLED;
+        return;
+    }
+    size_t size;
+    switch (transport_read(&connection->transport, input->data + input->size, room, &size)) {
+    case TRANSPORT_AGAIN: return;
+    case TRANSPORT_END: connection->client.flags |= CLIENT_KILLED; return;
+    case TRANSPORT_OK: break;
+    }
+    input->size += size;
+    loop->dispatcher.stats.input_size += size;
+    connection->client.input_size += size;
+    run_input(connection);
+}
+
+static void read_input(struct connection *connection)
+{
+    struct client *client = &connection->client;
+    client->loop->dispatcher.stats.reads_processed++;
+    client->active_ms = client->loop->dispatcher.now_ms;
+    if (connection->input.size == 0)
+        read_shared(connection);
+    else
+        read_own(connection);
+    const int64_t limit = client->server->config.client_query_buffer_limit;
+    if (limit > 0 && connection->input.size > (uint64_t)limit) close_for_input(connection);
+}
+
+/* ------------------------------------------------------------------ turns */
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct connection *connection = poll->data;
+    struct loop *loop = connection->client.loop;
+    gate_enter(&loop->server->gate, loop->index);
+    if (status < 0) connection->client.flags |= CLIENT_KILLED;
+    if ((events & UV_WRITABLE) != 0) send_kept(connection);
+    if ((events & UV_READABLE) != 0 && connection->stops == 0 &&
+        (connection->client.flags & CLIENT_KILLED) == 0) {
+        read_input(connection);
+    }
+    settle(connection);
+    gate_leave(&loop->server->gate, loop->index);
+}
+
+static void poll_for(struct connection *connection, int events)
+{
+    if (events == connection->events) return;
+    connection->events = events;
+    if (events == 0)
+        (void)uv_poll_stop(&connection->poll);
+    else if (uv_poll_start(&connection->poll, events, on_poll) != 0)
+        connection->client.flags |= CLIENT_KILLED;
+}
+
+/* At the end of whatever was done for a connection: is it over, and what does it wait for? */
+static void settle(struct connection *connection)
+{
+    if (!connection->is_open) return;
+    struct client *client = &connection->client;
+    const bool is_done =
+        (client->flags & CLIENT_CLOSE_AFTER_REPLY) != 0 && output_unsent(&connection->output) == 0;
+    if ((client->flags & CLIENT_KILLED) != 0 || is_done) {
+        connection_close(connection);
+        return;
+    }
+    if ((client->flags & CLIENT_CLOSE_AFTER_REPLY) != 0) connection->stops |= STOP_CLOSING;
+    poll_for(connection, (connection->stops == 0 ? UV_READABLE : 0) |
+                             (output_is_sendable(&connection->output) ? UV_WRITABLE : 0));
+    count_memory(connection, memory_of(connection));
+    if ((client->flags & CLIENT_KILLED) != 0) connection_close(connection);
+}
+
+void connection_open(struct connection *connection, struct loop *loop)
+{
+    struct client *client = &connection->client;
+    client->loop = loop;
+    connection->poll.data = connection;
+    if (uv_poll_init(&loop->uv, &connection->poll, connection->transport.descriptor) != 0) {
+        connection_discard(connection);
+        return;
+    }
+    connection->is_open = true;
+    client->next = loop->clients;
+    if (loop->clients != NULL) loop->clients->previous = client;
+    loop->clients = client;
+    loop->client_count++;
+    loop->dispatcher.stats.connections_received++;
+    settle(connection);
+}
+
+void connection_look(struct connection *connection)
+{
+    connection_set_remove(&connection->client.loop->ready, &connection->ready_index, true);
+    if ((connection->client.flags & CLIENT_KILLED) == 0) {
+        send_kept(connection);
+        if ((connection->stops & STOP_TURN) != 0) {
+            connection_resume(connection, STOP_TURN);
+            return;
+        }
+    }
+    settle(connection);
+}
+
+void connection_resume(struct connection *connection, uint32_t stop)
+{
+    connection->stops &= ~stop;
+    if (connection->stops == 0) run_input(connection);
+    settle(connection);
+}
+
+void connection_release(struct connection *connection)
+{
+    struct server *server = connection->client.server;
+    if (output_release(&connection->output, stave_durable_sequence(server->store))) send_kept(connection);
+    if (connection->output.mark_count == 0) {
+        connection_set_remove(&connection->client.loop->withheld, &connection->withheld_index, false);
+    } else if (atomic_load(&server->sync_failed)) {
+        fail_withheld(connection);
+    }
+    settle(connection);
+}
+
+static void end_wait(struct connection *connection, uint64_t now_ms)
+{
+    const struct server *server = connection->client.server;
+    uint32_t over = 0;
+    if (server->pause.until_ms <= now_ms) over |= STOP_PAUSED;
+    if (connection->client.suspended_until_ms <= now_ms) over |= STOP_SUSPENDED;
+    if ((connection->stops & (STOP_PAUSED | STOP_SUSPENDED) & ~over) != 0) return;
+    connection->is_waiting = false;
+    connection->client.loop->waiting_count--;
+    connection_resume(connection, STOP_PAUSED | STOP_SUSPENDED);
+}
+
+void connection_tick(struct connection *connection, uint64_t now_ms)
+{
+    struct client *client = &connection->client;
+    if (connection->is_waiting) {
+        end_wait(connection, now_ms);
+        return;
+    }
+    const int64_t timeout = client->server->config.timeout;
+    if (timeout > 0 && (client->flags & CLIENT_MONITOR) == 0 && connection->stops == 0 &&
+        now_ms > client->active_ms && now_ms - client->active_ms > (uint64_t)timeout * 1000) {
+        log_write(LOG_VERBOSE, "Closing idle client");
+        client->flags |= CLIENT_KILLED;
+    }
+    check_soft_limit(connection, now_ms);
+    if ((client->flags & CLIENT_KILLED) != 0) settle(connection);
+}
+
+/* ------------------------------------------------------------------ what others ask of a client */
+
+void client_figures(const struct client *client, struct client_figures *ret_figures)
+{
+    const struct connection *connection = of_client(client);
+    *ret_figures =
+        (struct client_figures){.query_buffer = connection->input.size,
+                                .query_buffer_free = connection->input.capacity - connection->input.size,
+                                .multi_memory = client->queued_size,
+                                .output_buffer_size = (size_t)(output_unsent(&connection->output)),
+                                .output_list_length = connection->output.view_count,
+                                .output_list_memory = connection->output.memory,
+                                .total_memory = memory_of(connection)};
+    size_t count = 0;
+    if ((connection->events & UV_READABLE) != 0) ret_figures->events[count++] = 'r';
+    if ((connection->events & UV_WRITABLE) != 0) ret_figures->events[count++] = 'w';
+}
+
+struct client *client_next(struct server *server, const struct client *client)
+{
+    if (client != NULL && client->next != NULL) return client->next;
+    for (size_t i = client == NULL ? 0 : client->loop->index + 1; i < server->loop_count; i++) {
+        if (server->loops[i]->clients != NULL) return server->loops[i]->clients;
+    }
+    return NULL;
+}
+
+/* Under the whole gate, or on the client's own loop. */
+static void look_soon(struct connection *connection)
+{
+    connection_set_add(&connection->client.loop->ready, connection, &connection->ready_index);
+    loop_wake(connection->client.loop);
+}
+
+void client_kill(struct client *client, bool after_reply)
+{
+    client->flags |= after_reply ? CLIENT_CLOSE_AFTER_REPLY : CLIENT_KILLED;
+    look_soon(of_client(client));
+}
+
+void client_send(struct client *client, struct stave_bytes bytes)
+{
+    struct connection *connection = of_client(client);
+    if ((client->flags & CLIENT_KILLED) != 0) return;
+    if (output_append_bytes(&connection->output, bytes) != STAVE_OK)
+        client->flags |= CLIENT_KILLED;
+    else if (is_above_hard_limit(connection))
+        close_for_output(connection);
+    look_soon(connection);
+}
+
+struct loop_stats *client_stats(const struct client *client)
+{
+    return &client->loop->dispatcher.stats;
+}

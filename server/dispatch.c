@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: MIT */
+/* Checks, runs, commits and counts commands. */
+#include "server/dispatch.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "server/command/transaction.h"
+#include "server/command_table.h"
+
+#define CONFLICT_COUNT_MAX 8
+#define SHOWN_SIZE_MAX 128 /* of a name or of all arguments in "unknown command" */
+#define KEYS_OF_REQUEST_MAX ((size_t)16)
+
+/* A request on its way: which command, and where its reply begins. */
+struct run {
+    struct dispatcher *dispatcher;
+    struct client *client;
+    const struct request *request;
+    const struct command *command;
+    size_t number;
+    struct reply_mark mark;
+    bool is_exclusive;
+};
+
+bool dispatcher_init(struct dispatcher *dispatcher, struct server *server, size_t place)
+{
+    *dispatcher = (struct dispatcher){.server = server, .place = place};
+    dispatcher->transaction = transaction_new(server);
+    dispatcher->stats.commands =
+        memory_alloc_zero(command_number_count(), sizeof *dispatcher->stats.commands);
+    dispatcher->reply.transaction = dispatcher->transaction;
+    return dispatcher->transaction != NULL && dispatcher->stats.commands != NULL;
+}
+
+void dispatcher_free(struct dispatcher *dispatcher)
+{
+    transaction_free(dispatcher->transaction);
+    memory_free(dispatcher->stats.commands);
+    reply_free(&dispatcher->reply);
+    dispatcher->transaction = NULL;
+    dispatcher->stats.commands = NULL;
+}
+
+void dispatcher_begin(struct dispatcher *dispatcher)
+{
+    dispatcher->now_ms = server_now_ms();
+    dispatcher->command_at_us = server_monotonic_us();
+}
+
+/* ------------------------------------------------------------------ statistics */
+
+static void count_kind(struct loop_stats *stats, const char *kind)
+{
+    for (size_t i = 0; i < stats->error_count; i++) {
+        if (strcmp(stats->errors[i].kind, kind) == 0) {
+            stats->errors[i].count++;
+            return;
+        }
+    }
+    if (stats->error_count == SERVER_ERROR_KIND_COUNT_MAX) return;
+    struct error_stats *added = &stats->errors[stats->error_count++];
+    (void)snprintf(added->kind, sizeof added->kind, "%s", kind);
+    added->count = 1;
+}
+
+void dispatch_count_errors(struct dispatcher *dispatcher)
+{
+    if (dispatcher->reply.error_count == 0) return;
+    dispatcher->stats.error_replies += dispatcher->reply.error_count;
+    count_kind(&dispatcher->stats, dispatcher->reply.error_kind);
+}
+
+static void count_call(struct dispatcher *dispatcher, size_t number, uint64_t duration_us, bool is_failed)
+{
+    struct command_stats *stats = &dispatcher->stats.commands[number];
+    stats->call_count++;
+    stats->time_us += duration_us;
+    stats->failed_count += is_failed;
+    const int bucket = duration_us == 0 ? 0 : 63 - __builtin_clzll(duration_us);
+    stats->histogram[bucket < 31 ? bucket : 31]++;
+}
+
+/* ------------------------------------------------------------------ what is refused */
+
+/* "'a' 'b' ": the arguments as the error on an unknown command shows them. */
+static void show_arguments(const struct request *request, char *ret_text, size_t size)
+{
+    size_t used = 0;
+    ret_text[0] = 0;
+    for (size_t i = 1; i < request->argument_count && used < SHOWN_SIZE_MAX; i++) {
+        const struct stave_bytes argument = request->arguments[i];
+        const size_t room = SHOWN_SIZE_MAX - used;
+        const int shown = (int)(argument.size < room ? argument.size : room);
+        const int written =
+            snprintf(ret_text + used, size - used, "'%.*s' ", shown, (const char *)argument.data);
+        if (written < 0 || (size_t)written >= size - used) return;
+        used += (size_t)written;
+    }
+}
+
+static void refuse_unknown(struct run *run, const struct command *container)
+{
+    const struct stave_bytes *arguments = run->request->arguments;
+    char text[1024];
+    if (container != NULL) {
+        char name[64];
+        (void)snprintf(name, sizeof name, "%s", container->name);
+        for (char *at = name; *at != 0; at++) *at = (char)(*at >= 'a' && *at <= 'z' ? *at - 32 : *at);
+        (void)snprintf(text, sizeof text, "ERR unknown subcommand '%.*s'. Try %s HELP.",
+                       (int)(arguments[1].size < SHOWN_SIZE_MAX ? arguments[1].size : SHOWN_SIZE_MAX),
+                       (const char *)arguments[1].data, name);
+    } else {
+        char shown[512];
+        show_arguments(run->request, shown, sizeof shown);
+        (void)snprintf(text, sizeof text, "ERR unknown command '%.*s', with args beginning with: %s",
+                       (int)(arguments[0].size < SHOWN_SIZE_MAX ? arguments[0].size : SHOWN_SIZE_MAX),
+                       (const char *)arguments[0].data, shown);
+    }
+    reply_error(&run->dispatcher->reply, text);
+}
+
+/* Finds the command or subcommand; false: refused. */
+static bool find_command(struct run *run)
+{
+    const struct request *request = run->request;
+    const struct command *command = command_find_numbered(request->arguments[0], &run->number);
+    if (command == NULL || (command->flags & COMMAND_DESCRIBED) != 0) {
+        refuse_unknown(run, NULL);
+        return false;
+    }
+    if (command->subcommands != NULL && request->argument_count > 1) {
+        const struct command *sub = command_find_subcommand(command, request->arguments[1]);
+        if (sub == NULL || (sub->flags & COMMAND_DESCRIBED) != 0) {
+            if (command->run == NULL || sub != NULL) {
+                refuse_unknown(run, command);
+                return false;
+            }
+        } else {
+            command = sub;
+            run->number = command_number(sub);
+        }
+    }
+    run->command = command;
+    return true;
+}
+
+static bool is_arity_right(const struct command *command, size_t argument_count)
+{
+    if (command->run == NULL) return false; /* a container alone */
+    if (command->arity >= 0) return argument_count == (size_t)command->arity;
+    return argument_count >= (size_t)-command->arity;
+}
+
+/* Flags of the command, or of all that EXEC is about to run. */
+static uint32_t flags_of(const struct run *run)
+{
+    uint32_t flags = run->command->flags;
+    if (run->command->run != transaction_exec) return flags;
+    for (size_t i = 0; i < run->client->queued_count; i++) flags |= run->client->queued[i].command->flags;
+    return flags;
+}
+
+static bool is_queued(const struct run *run)
+{
+    return (run->client->flags & CLIENT_MULTI) != 0 && !transaction_is_immediate(run->command);
+}
+
+static const char *refusal_of_memory(const struct run *run, uint32_t flags)
+{
+    const struct server *server = run->dispatcher->server;
+    const bool grows = (flags & COMMAND_DENYOOM) != 0;
+    if (grows && server->config.max_disk > 0 &&
+        atomic_load_explicit(&server->disk_size, memory_order_relaxed) > (uint64_t)server->config.max_disk) {
+        return "OOM command not allowed when the store takes more than 'max-disk'.";
+    }
+    if (server->config.maxmemory <= 0 || (!grows && !is_queued(run))) return NULL;
+    if (atomic_load_explicit(&server->used_memory, memory_order_relaxed) <=
+        (uint64_t)server->config.maxmemory) {
+        return NULL;
+    }
+    return "OOM command not allowed when used memory > 'maxmemory'.";
+}
+
+/* Why the command may not run, or NULL. */
+static const char *refusal_of(const struct run *run)
+{
+    const struct server *server = run->dispatcher->server;
+    const uint32_t flags = flags_of(run);
+    if (!run->client->authenticated && (run->command->flags & COMMAND_NO_AUTH) == 0) {
+        return "NOAUTH Authentication required.";
+    }
+    if ((run->client->flags & CLIENT_MULTI) != 0 && (run->command->flags & COMMAND_NO_MULTI) != 0) {
+        return "ERR Command not allowed inside a transaction";
+    }
+    const char *error = refusal_of_memory(run, flags);
+    if (error != NULL) return error;
+    if ((flags & COMMAND_WRITE) != 0 && atomic_load_explicit(&server->sync_failed, memory_order_relaxed)) {
+        return "MISCONF Errors writing to the AOF file: the store could not be synced, and takes no more "
+               "writes "
+               "until the server is started again";
+    }
+    return NULL;
+}
+
+/* An error before the command ran: in a MULTI it spoils the EXEC. */
+static enum dispatch_outcome refuse(struct run *run)
+{
+    if ((run->client->flags & CLIENT_MULTI) != 0) run->client->flags |= CLIENT_DIRTY_EXEC;
+    if (run->command != NULL) run->dispatcher->stats.commands[run->number].rejected_count++;
+    dispatch_count_errors(run->dispatcher);
+    if ((run->client->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) != 0) {
+        reply_take_back(&run->dispatcher->reply, run->mark);
+    }
+    return DISPATCH_DONE;
+}
+
+static enum dispatch_outcome refuse_with(struct run *run, const char *error)
+{
+    reply_error(&run->dispatcher->reply, error);
+    if (run->command != NULL && run->command->run == transaction_exec) {
+        /* As Redis: an EXEC that is refused ends its transaction. */
+        struct reply *reply = &run->dispatcher->reply;
+        reply_take_back(reply, run->mark);
+        char text[256];
+        const char *rest = strncmp(error, "ERR ", 4) == 0 ? error + 4 : error;
+        (void)snprintf(text, sizeof text, "EXECABORT Transaction discarded because of: %s", rest);
+        reply_error(reply, text);
+        client_discard(run->client);
+    }
+    return refuse(run);
+}
+
+static bool is_paused(const struct run *run)
+{
+    const struct server_pause *pause = &run->dispatcher->server->pause;
+    if (pause->until_ms == 0 || run->dispatcher->now_ms >= pause->until_ms) return false;
+    if ((run->client->flags & CLIENT_NO_PAUSE) != 0) return false;
+    if (!pause->writes_only) return true;
+    return (flags_of(run) & (COMMAND_WRITE | COMMAND_MAY_REPLICATE)) != 0;
+}
+
+/* ------------------------------------------------------------------ running */
+
+/* What a client is told of a failure of the store. */
+static void reply_failure(struct run *run, enum stave_status status)
+{
+    struct reply *reply = &run->dispatcher->reply;
+    reply_take_back(reply, run->mark);
+    char text[640];
+    struct stave_error error = {.status = STAVE_OK};
+    stave_last_error(run->dispatcher->server->store, &error);
+    const char *detail = error.status == status ? error.message : stave_status_text(status);
+    switch (status) {
+    case STAVE_FULL:
+        (void)snprintf(text, sizeof text, "MISCONF Errors writing to the AOF file: %s", detail);
+        break;
+    case STAVE_FAILED:
+        atomic_store(&run->dispatcher->server->sync_failed, true);
+        (void)snprintf(text, sizeof text, "MISCONF Errors writing to the AOF file: %s", detail);
+        break;
+    case STAVE_LIMIT: (void)snprintf(text, sizeof text, "ERR too large: %s", detail); break;
+    default: (void)snprintf(text, sizeof text, "ERR the store failed: %s", detail); break;
+    }
+    reply_error(reply, text);
+}
+
+static void go_exclusive(struct run *run)
+{
+    if (run->is_exclusive) return;
+    gate_exclude(&run->dispatcher->server->gate, run->dispatcher->place);
+    run->is_exclusive = true;
+}
+
+static void end_exclusive(struct run *run)
+{
+    if (run->is_exclusive) gate_admit(&run->dispatcher->server->gate, run->dispatcher->place);
+    run->is_exclusive = false;
+}
+
+/* One attempt, commit included. */
+static enum stave_status attempt(struct run *run, struct call *call)
+{
+    struct dispatcher *dispatcher = run->dispatcher;
+    const struct transaction_mode mode = {
+        .now_ms = dispatcher->now_ms,
+        .may_wait = run->request->may_wait ||
+                    !atomic_load_explicit(&run->dispatcher->server->is_cold, memory_order_relaxed),
+        .is_exclusive = run->is_exclusive || dispatcher->server->loop_count == 1,
+        .is_writing = (flags_of(run) & COMMAND_READONLY) == 0 || run->command->run == transaction_exec,
+        .stats = &dispatcher->stats};
+    transaction_begin(dispatcher->transaction, &mode);
+    const enum stave_status status = run->command->run(call);
+    return status != STAVE_OK ? status : transaction_commit(dispatcher->transaction);
+}
+
+/* Attempts until it is through, must wait, or has failed. */
+static enum stave_status run_command(struct run *run, struct call *call)
+{
+    const uint32_t database = run->client->database;
+    for (int conflicts = 0;; conflicts++) {
+        if (conflicts >= CONFLICT_COUNT_MAX) go_exclusive(run);
+        const enum stave_status status = attempt(run, call);
+        if (status == STAVE_OK) return status;
+        if (status != STAVE_CONFLICT && status != STAVE_WOULD_BLOCK) return status;
+
+        reply_take_back(&run->dispatcher->reply, run->mark);
+        run->client->database = database;
+        call->database = database;
+        call->ends_multi = false;
+        if (status == STAVE_WOULD_BLOCK) return status;
+        run->dispatcher->stats.conflict_retries++;
+        transaction_reset(run->dispatcher->transaction);
+    }
+}
+
+/* What follows a command that is through: statistics, CLIENT REPLY, the end of a MULTI. */
+static void finish(struct run *run, struct call *call)
+{
+    struct dispatcher *dispatcher = run->dispatcher;
+    struct client *client = run->client;
+    const uint64_t now_us = server_monotonic_us();
+    const uint64_t duration_us = now_us - dispatcher->command_at_us;
+    dispatcher->command_at_us = now_us;
+    count_call(dispatcher, run->number, duration_us, dispatcher->reply.error_count > 0);
+    dispatch_count_errors(dispatcher);
+    if (dispatcher->server->hooks.executed != NULL) dispatcher->server->hooks.executed(call, duration_us);
+    if (call->ends_multi) client_discard(client);
+    if ((client->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) != 0) {
+        reply_take_back(&dispatcher->reply, run->mark);
+    }
+}
+
+static enum dispatch_outcome execute(struct run *run)
+{
+    struct dispatcher *dispatcher = run->dispatcher;
+    struct dispatch_state *kept = run->request->state;
+    struct call call = {.server = dispatcher->server,
+                        .client = run->client,
+                        .command = run->command,
+                        .arguments = run->request->arguments,
+                        .argument_count = run->request->argument_count,
+                        .transaction = dispatcher->transaction,
+                        .reply = &dispatcher->reply,
+                        .database = run->client->database,
+                        .now_ms = dispatcher->now_ms,
+                        .state = kept->state,
+                        .free_state = kept->free_state};
+    if ((run->command->flags & COMMAND_EXCLUSIVE) != 0) go_exclusive(run);
+    if (atomic_load_explicit(&dispatcher->server->monitor_count, memory_order_relaxed) > 0 &&
+        dispatcher->server->hooks.monitor != NULL && kept->state == NULL) {
+        go_exclusive(run);
+        dispatcher->server->hooks.monitor(&call);
+    }
+    const enum stave_status status = run_command(run, &call);
+    *kept = (struct dispatch_state){call.state, call.free_state};
+    if (status == STAVE_WOULD_BLOCK) {
+        end_exclusive(run);
+        if (!call.is_yielded) return DISPATCH_COLD;
+        transaction_reset(dispatcher->transaction);
+        return DISPATCH_YIELDED;
+    }
+    if (status != STAVE_OK) reply_failure(run, status);
+    finish(run, &call);
+    transaction_reset(dispatcher->transaction);
+    end_exclusive(run);
+    if (kept->state != NULL && kept->free_state != NULL) kept->free_state(kept->state);
+    *kept = (struct dispatch_state){0};
+    return DISPATCH_DONE;
+}
+
+static enum dispatch_outcome queue(struct run *run)
+{
+    const enum stave_status status =
+        client_queue(run->client, run->command, run->request->arguments, run->request->argument_count);
+    if (status != STAVE_OK) {
+        return refuse_with(run, status == STAVE_LIMIT ? "ERR too many commands in a transaction"
+                                                      : "OOM no memory to queue the command");
+    }
+    reply_simple(&run->dispatcher->reply, "QUEUED");
+    if ((run->client->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) != 0) {
+        reply_take_back(&run->dispatcher->reply, run->mark);
+    }
+    return DISPATCH_DONE;
+}
+
+static enum dispatch_outcome check_and_run(struct run *run)
+{
+    if (!find_command(run)) return refuse(run);
+    if (!is_arity_right(run->command, run->request->argument_count)) {
+        char name[64];
+        char text[128];
+        command_full_name(run->command, name, sizeof name);
+        (void)snprintf(text, sizeof text, "ERR wrong number of arguments for '%s' command", name);
+        return refuse_with(run, text);
+    }
+    const char *error = refusal_of(run);
+    if (error != NULL) return refuse_with(run, error);
+    if (is_paused(run)) return DISPATCH_PAUSED;
+    return is_queued(run) ? queue(run) : execute(run);
+}
+
+enum dispatch_outcome dispatch(struct dispatcher *dispatcher, struct client *client,
+                               const struct request *request)
+{
+    assert(request->argument_count > 0);
+    dispatcher->reply.protocol = client->protocol;
+    struct run run = {.dispatcher = dispatcher,
+                      .client = client,
+                      .request = request,
+                      .mark = reply_mark(&dispatcher->reply)};
+    const enum dispatch_outcome outcome = check_and_run(&run);
+    if (outcome != DISPATCH_DONE) return outcome;
+
+    client->command_count++;
+    client->active_ms = dispatcher->now_ms;
+    if (run.command != NULL) client->last_command = run.command;
+    dispatcher->stats.commands_processed++;
+    client->flags &= ~(uint32_t)CLIENT_REPLY_SKIP;
+    if ((client->flags & CLIENT_REPLY_SKIP_NEXT) != 0) {
+        client->flags ^= CLIENT_REPLY_SKIP_NEXT | CLIENT_REPLY_SKIP;
+    }
+    return DISPATCH_DONE;
+}
+
+enum stave_status dispatch_queued(struct call *exec, const struct queued_command *queued)
+{
+    struct call call = *exec;
+    call.command = queued->command;
+    call.arguments = queued->arguments;
+    call.argument_count = queued->argument_count;
+    call.database = exec->client->database;
+    call.in_exec = true;
+    call.state = NULL;
+    call.free_state = NULL;
+    struct server *server = exec->server;
+    if (atomic_load_explicit(&server->monitor_count, memory_order_relaxed) > 0 &&
+        server->hooks.monitor != NULL) {
+        server->hooks.monitor(&call);
+    }
+
+    const uint64_t begin_us = server_monotonic_us();
+    const uint32_t errors_before = exec->reply->error_count;
+    exec->reply->protocol = exec->client->protocol;
+    enum stave_status status = queued->command->run(&call);
+    if (status == STAVE_WOULD_BLOCK || status == STAVE_CONFLICT) return status;
+    if (status != STAVE_OK) (void)call_error(&call, "ERR the store failed: %s", stave_status_text(status));
+    const uint64_t duration_us = server_monotonic_us() - begin_us;
+    struct loop_stats *stats = client_stats(exec->client);
+    struct command_stats *counted = &stats->commands[command_number(queued->command)];
+    counted->call_count++;
+    counted->time_us += duration_us;
+    counted->failed_count += exec->reply->error_count > errors_before;
+    if (server->hooks.executed != NULL) server->hooks.executed(&call, duration_us);
+    return STAVE_OK;
+}
+
+size_t dispatch_keys(const struct stave_bytes *arguments, size_t argument_count, struct stave_bytes *ret_keys,
+                     size_t capacity)
+{
+    const struct command *command = command_find(arguments[0]);
+    if (command == NULL || command->keys[0].begin == KEY_BEGIN_NONE) return 0;
+    if (command->keys[0].begin == KEY_BEGIN_INDEX && command->keys[0].find_last == 0 && argument_count > 1) {
+        ret_keys[0] = arguments[1];
+        return 1;
+    }
+    struct command_key found[KEYS_OF_REQUEST_MAX];
+    if (capacity > KEYS_OF_REQUEST_MAX) capacity = KEYS_OF_REQUEST_MAX;
+    const int count = command_keys(command, arguments, argument_count, found, capacity);
+    const size_t kept = count <= 0 ? 0 : (size_t)count < capacity ? (size_t)count : capacity;
+    for (size_t i = 0; i < kept; i++) ret_keys[i] = arguments[found[i].index];
+    return kept;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a request to its reply: the checks that Redis makes before a command runs, in its order, the run
+ * itself, its commit, and running it again when another write came between.
+ *
+ *   D1  A request leaves its whole reply, or (when it could not be finished now) no trace at all.
+ *   D2  A command that cannot get through eight times is run under the exclusive gate.
+ */
+#ifndef STAVE_SERVER_DISPATCH_H
+#define STAVE_SERVER_DISPATCH_H
+
+#include "server/call.h"
+#include "server/server.h"
+
+enum dispatch_outcome {
+    DISPATCH_DONE,
+    DISPATCH_COLD,    /* keys must be brought from disk first: transaction_wanted() */
+    DISPATCH_YIELDED, /* to go on in the next turn, with *state */
+    DISPATCH_PAUSED,  /* CLIENT PAUSE */
+};
+
+/* A loop's means of running commands. */
+struct dispatcher {
+    struct server *server;
+    size_t place; /* in the gate; entered */
+    struct transaction *transaction;
+    struct reply reply; /* gathers the replies of a slice */
+    struct loop_stats stats;
+    uint64_t now_ms;        /* of the slice */
+    uint64_t command_at_us; /* monotonic; end of the last command of the slice */
+};
+
+/* What a yielding command keeps. */
+struct dispatch_state {
+    void *state;
+    void (*free_state)(void *);
+};
+
+struct request {
+    const struct stave_bytes *arguments;
+    size_t argument_count; /* not 0 */
+    bool may_wait;         /* for the disk, since waiting elsewhere did not help */
+    struct dispatch_state *state;
+};
+
+bool dispatcher_init(struct dispatcher *dispatcher, struct server *server, size_t place);
+void dispatcher_free(struct dispatcher *dispatcher);
+
+/* At the start of a slice. */
+void dispatcher_begin(struct dispatcher *dispatcher);
+
+/*
+ * Runs one request. After DISPATCH_COLD the transaction holds the wanted keys until the caller resets it.
+ */
+enum dispatch_outcome dispatch(struct dispatcher *dispatcher, struct client *client,
+                               const struct request *request);
+
+/* A command of an EXEC, on the transaction and reply of `exec`. Result as of a command's function. */
+enum stave_status dispatch_queued(struct call *exec, const struct queued_command *queued);
+
+/* Keys of a request, for prefetching; result how many. */
+size_t dispatch_keys(const struct stave_bytes *arguments, size_t argument_count, struct stave_bytes *ret_keys,
+                     size_t capacity);
+
+/* An error reply from elsewhere than a command counts as well. */
+void dispatch_count_errors(struct dispatcher *dispatcher);
+
+#endif

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* A loop's thread: new connections, those that something is to be done for, the clock. */
+#include "server/loop.h"
+
+#include <assert.h>
+
+#include "base/memory.h"
+#include "server/connection.h"
+#include "server/log.h"
+
+#define TICK_MS 100
+#define FAST_TICK_MS 10    /* while a client waits for a time */
+#define TICKS_OF_A_LOOK 10 /* all clients are looked at every so many ticks */
+
+void connection_set_add(struct connection_set *set, struct connection *connection, size_t *index)
+{
+    if (*index != 0) return;
+    if (set->count == set->capacity) {
+        const size_t capacity = set->capacity == 0 ? 64 : 2 * set->capacity;
+        struct connection **grown = memory_realloc(set->items, capacity * sizeof *grown);
+        if (grown == NULL) {
+            connection->client.flags |= CLIENT_KILLED;
+            return;
+        }
+        set->items = grown;
+        set->capacity = capacity;
+    }
+    set->items[set->count++] = connection;
+    *index = set->count;
+}
+
+void connection_set_remove(struct connection_set *set, size_t *index, bool is_ready)
+{
+    if (*index == 0) return;
+    struct connection *last = set->items[--set->count];
+    set->items[*index - 1] = last;
+    if (is_ready)
+        last->ready_index = *index;
+    else
+        last->withheld_index = *index;
+    *index = 0;
+}
+
+/* ------------------------------------------------------------------ what the loop does */
+
+static struct connection *take_inbox(struct loop *loop)
+{
+    (void)pthread_mutex_lock(&loop->inbox_lock);
+    struct connection *connection = loop->inbox;
+    loop->inbox = NULL;
+    (void)pthread_mutex_unlock(&loop->inbox_lock);
+    return connection;
+}
+
+static void open_new(struct loop *loop)
+{
+    struct connection *connection = take_inbox(loop);
+    while (connection != NULL) {
+        struct connection *next = connection->next;
+        connection->next = NULL;
+        connection_open(connection, loop);
+        connection = next;
+    }
+}
+
+/* Those that came in meanwhile have their turn the next time. */
+static void look_at_ready(struct loop *loop)
+{
+    for (size_t count = loop->ready.count; count > 0 && loop->ready.count > 0; count--) {
+        connection_look(loop->ready.items[0]);
+    }
+}
+
+static void release_withheld(struct loop *loop)
+{
+    for (size_t i = loop->withheld.count; i > 0; i--) {
+        if (i <= loop->withheld.count) connection_release(loop->withheld.items[i - 1]);
+    }
+}
+
+static void set_tick(struct loop *loop);
+
+static void close_all(struct loop *loop)
+{
+    struct connection *connection = take_inbox(loop);
+    while (connection != NULL) {
+        struct connection *next = connection->next;
+        connection_discard(connection);
+        connection = next;
+    }
+    while (loop->clients != NULL) connection_close((struct connection *)(void *)loop->clients);
+    if (!uv_is_closing((uv_handle_t *)&loop->wake)) uv_close((uv_handle_t *)&loop->wake, NULL);
+    if (!uv_is_closing((uv_handle_t *)&loop->cron)) uv_close((uv_handle_t *)&loop->cron, NULL);
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    struct loop *loop = wake->data;
+    gate_enter(&loop->server->gate, loop->index);
+    loop->dispatcher.now_ms = server_now_ms();
+    open_new(loop);
+    release_withheld(loop);
+    if (atomic_load(&loop->is_stopping)) {
+        close_all(loop);
+    } else {
+        look_at_ready(loop);
+        if (loop->ready.count > 0) loop_wake(loop);
+        set_tick(loop);
+    }
+    gate_leave(&loop->server->gate, loop->index);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct loop *loop = timer->data;
+    gate_enter(&loop->server->gate, loop->index);
+    loop->dispatcher.now_ms = server_now_ms();
+    if (loop->waiting_count > 0 || loop->cron_count++ % TICKS_OF_A_LOOK == 0) {
+        struct client *client = loop->clients;
+        while (client != NULL) {
+            struct client *next = client->next;
+            connection_tick((struct connection *)(void *)client, loop->dispatcher.now_ms);
+            client = next;
+        }
+    }
+    set_tick(loop);
+    gate_leave(&loop->server->gate, loop->index);
+}
+
+static void set_tick(struct loop *loop)
+{
+    const bool is_fast = loop->waiting_count > 0;
+    if (is_fast == loop->cron_is_fast) return;
+    loop->cron_is_fast = is_fast;
+    const uint64_t period = is_fast ? FAST_TICK_MS : TICK_MS;
+    (void)uv_timer_start(&loop->cron, on_tick, period, period);
+}
+
+/* ------------------------------------------------------------------ from outside */
+
+static void *run_loop(void *context)
+{
+    struct loop *loop = context;
+    (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+    return NULL;
+}
+
+static void free_loop(struct loop *loop)
+{
+    dispatcher_free(&loop->dispatcher);
+    resp_parser_free(&loop->parser);
+    memory_free(loop->input);
+    memory_free(loop->arguments);
+    memory_free(loop->ready.items);
+    memory_free(loop->withheld.items);
+    (void)pthread_mutex_destroy(&loop->inbox_lock);
+    memory_free(loop);
+}
+
+struct loop *loop_start(struct server *server, size_t index)
+{
+    struct loop *loop = memory_alloc_zero(1, sizeof *loop);
+    if (loop == NULL) return NULL;
+    loop->server = server;
+    loop->index = index;
+    (void)pthread_mutex_init(&loop->inbox_lock, NULL);
+    loop->input = memory_alloc(LOOP_INPUT_SIZE);
+    const bool has_memory = dispatcher_init(&loop->dispatcher, server, index) && loop->input != NULL;
+    if (!has_memory || uv_loop_init(&loop->uv) != 0) {
+        free_loop(loop);
+        return NULL;
+    }
+    (void)uv_async_init(&loop->uv, &loop->wake, on_wake);
+    (void)uv_timer_init(&loop->uv, &loop->cron);
+    loop->wake.data = loop;
+    loop->cron.data = loop;
+    (void)uv_timer_start(&loop->cron, on_tick, TICK_MS, TICK_MS);
+    const int error = pthread_create(&loop->thread, NULL, run_loop, loop);
+    if (error != 0) {
+        close_all(loop);
+        (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+        (void)uv_loop_close(&loop->uv);
+        free_loop(loop);
+        return NULL;
+    }
+    return loop;
+}
+
+void loop_wake(struct loop *loop)
+{
+    (void)uv_async_send(&loop->wake);
+}
+
+void loop_give(struct loop *loop, struct connection *connection)
+{
+    (void)pthread_mutex_lock(&loop->inbox_lock);
+    connection->next = loop->inbox;
+    loop->inbox = connection;
+    (void)pthread_mutex_unlock(&loop->inbox_lock);
+    loop_wake(loop);
+}
+
+void loop_end(struct loop *loop)
+{
+    atomic_store(&loop->is_stopping, true);
+    loop_wake(loop);
+    (void)pthread_join(loop->thread, NULL);
+    const int error = uv_loop_close(&loop->uv);
+    assert(error == 0);
+}
+
+void loop_free(struct loop *loop)
+{
+    if (loop != NULL) free_loop(loop);
+}

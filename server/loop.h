@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An event loop: a thread that reads, runs and answers for the clients that live on it.
+ *
+ *   L1  Whatever touches a client runs on its loop, inside the gate (gate.h); or elsewhere, under the whole
+ *       gate, and then only marks it and calls loop_wake().
+ *   L2  One input buffer, one parser, one transaction and one reply serve all clients of the loop in turn: an
+ *       idle client has none of its own.
+ */
+#ifndef STAVE_SERVER_LOOP_H
+#define STAVE_SERVER_LOOP_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <uv.h>
+
+#include "net/resp.h"
+#include "server/dispatch.h"
+#include "server/server.h"
+
+#define LOOP_INPUT_SIZE ((size_t)65536)
+#define LOOP_SLICE_COUNT_MAX ((size_t)64)            /* requests that are prefetched together */
+#define LOOP_SLICE_ARGUMENT_COUNT_MAX ((size_t)1024) /* a slice ends when there are more */
+
+struct connection;
+
+/* Connections that something is to be done for; each knows its place in it. */
+struct connection_set {
+    struct connection **items;
+    size_t count;
+    size_t capacity;
+};
+
+/* A request of a slice, parsed and not yet run. */
+struct parsed_request {
+    size_t first_argument;
+    size_t argument_count;
+    size_t end; /* of its bytes in the input */
+};
+
+struct loop {
+    struct server *server;
+    size_t index;
+    pthread_t thread;
+    uv_loop_t uv;
+    uv_async_t wake;
+    uv_timer_t cron;
+    bool cron_is_fast;
+
+    struct dispatcher dispatcher;
+    struct client *clients; /* K1 */
+    size_t client_count;
+
+    uint8_t *input;
+    struct resp_parser parser;
+    struct parsed_request requests[LOOP_SLICE_COUNT_MAX];
+    size_t request_count;
+    struct stave_bytes *arguments;
+    size_t argument_count;
+    size_t argument_capacity;
+
+    struct connection_set ready;    /* to be looked at in the next turn; the gate */
+    struct connection_set withheld; /* with replies that wait for a sync */
+    size_t waiting_count;           /* clients that wait for a time */
+    uint32_t cron_count;
+
+    pthread_mutex_t inbox_lock;
+    struct connection *inbox; /* inbox_lock: new connections */
+    _Atomic bool is_stopping;
+};
+
+/* NULL: no memory, or no thread. */
+struct loop *loop_start(struct server *server, size_t index);
+void loop_wake(struct loop *loop);
+/* From the acceptor: the loop takes the connection over. */
+void loop_give(struct loop *loop, struct connection *connection);
+/* Closes all clients and ends the thread; other loops may still look at it until it is freed. */
+void loop_end(struct loop *loop);
+void loop_free(struct loop *loop);
+
+#endif

@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: MIT */
+/* The server's life: the store opened, loops started, housekeeping on the main thread, and a clean end. */
+#include "server/server.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/memory.h"
+#include "server/command_table.h"
+#include "server/listener.h"
+#include "server/log.h"
+#include "server/loop.h"
+#include "server/notify.h"
+#include "server/run.h"
+#include "server/upkeep.h"
+#include "server/watch.h"
+
+#define RESERVED_DESCRIPTOR_COUNT ((rlim_t)4096) /* the store's files, and the process' own */
+
+/* Something to be done on the main thread. */
+struct post {
+    struct post *next;
+    void (*call)(void *context);
+    void *context;
+};
+
+struct server_private {
+    uv_loop_t uv;
+    uv_async_t wake;
+    uv_timer_t cron;
+    uv_signal_t terminate;
+    uv_signal_t interrupt;
+    uv_poll_t durable;
+    bool has_durable;
+    struct listeners *listeners;
+    struct listening listening;
+    pthread_mutex_t lock;
+    struct post *first; /* lock */
+    struct post *last;  /* lock */
+    bool is_ended;      /* lock: nothing more is taken */
+    size_t background_count;
+    _Atomic int exit_code;
+    bool is_closing;
+};
+
+uint64_t server_now_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint64_t server_monotonic_us(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* ------------------------------------------------------------------ from other threads */
+
+bool server_post(struct server *server, void (*call)(void *context), void *context)
+{
+    struct server_private *own = server->own;
+    struct post *post = memory_alloc(sizeof *post);
+    if (post == NULL) return false;
+    *post = (struct post){NULL, call, context};
+    (void)pthread_mutex_lock(&own->lock);
+    const bool is_taken = !own->is_ended;
+    if (is_taken) {
+        if (own->last == NULL)
+            own->first = post;
+        else
+            own->last->next = post;
+        own->last = post;
+        (void)uv_async_send(&own->wake);
+    }
+    (void)pthread_mutex_unlock(&own->lock);
+    if (!is_taken) memory_free(post);
+    return is_taken;
+}
+
+static void run_posts(struct server_private *own)
+{
+    (void)pthread_mutex_lock(&own->lock);
+    struct post *post = own->first;
+    own->first = NULL;
+    own->last = NULL;
+    (void)pthread_mutex_unlock(&own->lock);
+    while (post != NULL) {
+        struct post *next = post->next;
+        post->call(post->context);
+        memory_free(post);
+        post = next;
+    }
+}
+
+struct background {
+    uv_work_t work;
+    struct server *server;
+    void (*run)(void *context);
+    void (*done)(void *context);
+    void *context;
+};
+
+static void run_background(uv_work_t *work)
+{
+    struct background *background = work->data;
+    background->run(background->context);
+}
+
+static void end_background(uv_work_t *work, int status)
+{
+    (void)status;
+    struct background *background = work->data;
+    background->server->own->background_count--;
+    if (background->done != NULL) background->done(background->context);
+    memory_free(background);
+}
+
+static void start_background(void *context)
+{
+    struct background *background = context;
+    background->work.data = background;
+    background->server->own->background_count++;
+    const int error =
+        uv_queue_work(&background->server->own->uv, &background->work, run_background, end_background);
+    assert(error == 0);
+}
+
+bool server_background(struct server *server, void (*work)(void *context), void (*done)(void *context),
+                       void *context)
+{
+    struct background *background = memory_alloc_zero(1, sizeof *background);
+    if (background == NULL) return false;
+    background->server = server;
+    background->run = work;
+    background->done = done;
+    background->context = context;
+    if (server_post(server, start_background, background)) return true;
+    memory_free(background);
+    return false;
+}
+
+void server_stop(struct server *server, int exit_code)
+{
+    atomic_store(&server->own->exit_code, exit_code);
+    atomic_store(&server->stopping, true);
+    (void)uv_async_send(&server->own->wake);
+}
+
+/* ------------------------------------------------------------------ counters */
+
+static void add_errors(struct loop_stats *sum, const struct loop_stats *stats)
+{
+    for (size_t i = 0; i < stats->error_count; i++) {
+        size_t at = 0;
+        while (at < sum->error_count && strcmp(sum->errors[at].kind, stats->errors[i].kind) != 0) at++;
+        if (at == SERVER_ERROR_KIND_COUNT_MAX) continue;
+        if (at == sum->error_count)
+            sum->errors[sum->error_count++] = stats->errors[i];
+        else
+            sum->errors[at].count += stats->errors[i].count;
+    }
+}
+
+static void add_commands(struct command_stats *sums, const struct command_stats *stats)
+{
+    for (size_t i = 0; i < command_number_count(); i++) {
+        sums[i].call_count += stats[i].call_count;
+        sums[i].time_us += stats[i].time_us;
+        sums[i].rejected_count += stats[i].rejected_count;
+        sums[i].failed_count += stats[i].failed_count;
+        for (size_t j = 0; j < sizeof sums[i].histogram / sizeof sums[i].histogram[0]; j++) {
+            sums[i].histogram[j] += stats[i].histogram[j];
+        }
+    }
+}
+
+static void add_stats(struct loop_stats *sum, const struct loop_stats *stats)
+{
+    sum->connections_received += stats->connections_received;
+    sum->commands_processed += stats->commands_processed;
+    sum->input_size += stats->input_size;
+    sum->output_size += stats->output_size;
+    sum->reads_processed += stats->reads_processed;
+    sum->writes_processed += stats->writes_processed;
+    sum->keyspace_hits += stats->keyspace_hits;
+    sum->keyspace_misses += stats->keyspace_misses;
+    sum->expired_keys += stats->expired_keys;
+    sum->error_replies += stats->error_replies;
+    sum->evicted_clients += stats->evicted_clients;
+    sum->query_limit_disconnections += stats->query_limit_disconnections;
+    sum->output_limit_disconnections += stats->output_limit_disconnections;
+    sum->conflict_retries += stats->conflict_retries;
+    sum->cold_reads += stats->cold_reads;
+    sum->withheld_replies += stats->withheld_replies;
+    add_errors(sum, stats);
+    if (sum->commands != NULL) add_commands(sum->commands, stats->commands);
+}
+
+void server_stats(const struct server *server, struct loop_stats *ret_stats)
+{
+    struct command_stats *commands = ret_stats->commands;
+    memset(ret_stats, 0, sizeof *ret_stats);
+    ret_stats->commands = commands;
+    if (commands != NULL) memset(commands, 0, command_number_count() * sizeof *commands);
+    for (size_t i = 0; i < server->loop_count; i++) add_stats(ret_stats, &server->loops[i]->dispatcher.stats);
+}
+
+void server_reset_stats(struct server *server)
+{
+    for (size_t i = 0; i < server->loop_count; i++) {
+        struct loop_stats *stats = &server->loops[i]->dispatcher.stats;
+        struct command_stats *commands = stats->commands;
+        memset(stats, 0, sizeof *stats);
+        memset(commands, 0, command_number_count() * sizeof *commands);
+        stats->commands = commands;
+    }
+    atomic_store(&server->rejected_connections, 0);
+    server->stats_reset_ms = server_now_ms();
+}
+
+/* ------------------------------------------------------------------ changes of the configuration */
+
+static enum stave_sync sync_mode(const struct config *config)
+{
+    switch ((enum config_appendfsync)config->appendfsync) {
+    case APPENDFSYNC_ALWAYS: return STAVE_SYNC_NONE; /* the loops ask for each sync, and wait for it */
+    case APPENDFSYNC_NO: return STAVE_SYNC_NONE;
+    case APPENDFSYNC_EVERYSEC: return STAVE_SYNC_INTERVAL;
+    }
+    return STAVE_SYNC_INTERVAL;
+}
+
+static struct stave_options store_options(const struct config *config)
+{
+    return (struct stave_options){.size = sizeof(struct stave_options),
+                                  .sync = sync_mode(config),
+                                  .sync_interval_ms = 1000,
+                                  .reads = config->read_copied ? STAVE_READS_COPIED : STAVE_READS_MAPPED,
+                                  .segment_size = (uint64_t)config->segment_size,
+                                  .segment_age_ms = (uint64_t)config->segment_age * 1000,
+                                  .disk_ratio_percent = (uint32_t)config->disk_ratio,
+                                  .dead_ratio_percent = (uint32_t)config->dead_ratio,
+                                  .compaction_io_per_s = (uint64_t)config->compaction_io,
+                                  .checkpoint_size = (uint64_t)config->checkpoint_size};
+}
+
+/* Sockets opened by a loop's thread, on their way to the main thread. */
+struct relisten {
+    struct server *server;
+    struct listening listening;
+};
+
+static void relisten(void *context)
+{
+    struct relisten *change = context;
+    struct server_private *own = change->server->own;
+    listeners_close(own->listeners);
+    own->listeners = own->is_closing ? NULL : listeners_open(change->server, &own->uv, &change->listening);
+    if (own->listeners == NULL) listener_unlisten(&change->listening);
+    memory_free(change);
+}
+
+static bool apply_listen(struct server *server, char ret_error[CONFIG_ERROR_SIZE])
+{
+    struct relisten *change = memory_alloc_zero(1, sizeof *change);
+    (void)snprintf(ret_error, CONFIG_ERROR_SIZE, "no memory");
+    if (change == NULL) return false;
+    change->server = server;
+    if (!listener_listen(&server->config, &change->listening, ret_error)) {
+        memory_free(change);
+        return false;
+    }
+    if (server_post(server, relisten, change)) return true;
+    listener_unlisten(&change->listening);
+    memory_free(change);
+    return false;
+}
+
+static bool apply_store(struct server *server, uint32_t effects, char ret_error[CONFIG_ERROR_SIZE])
+{
+    enum stave_status status = STAVE_OK;
+    const struct stave_options options = store_options(&server->config);
+    if ((effects & CONFIG_EFFECT_SYNC) != 0) status = stave_set_sync(server->store, options.sync, 1000);
+    if (status == STAVE_OK && (effects & CONFIG_EFFECT_STORE) != 0)
+        status = stave_set_options(server->store, &options);
+    if (status == STAVE_OK) return true;
+    (void)snprintf(ret_error, CONFIG_ERROR_SIZE, "%s", stave_status_text(status));
+    return false;
+}
+
+bool server_apply(struct server *server, uint32_t effects, char ret_error[CONFIG_ERROR_SIZE])
+{
+    if ((effects & CONFIG_EFFECT_DIR) != 0 && chdir(server->config.dir) != 0) {
+        (void)snprintf(ret_error, CONFIG_ERROR_SIZE, "%s", strerror(errno));
+        return false;
+    }
+    if ((effects & CONFIG_EFFECT_LISTEN) != 0 && !apply_listen(server, ret_error)) return false;
+    if ((effects & CONFIG_EFFECT_LOG) != 0) log_set_level((enum log_level)server->config.loglevel);
+    return apply_store(server, effects, ret_error);
+}
+
+/* ------------------------------------------------------------------ the main thread */
+
+static void close_main(struct server *server)
+{
+    struct server_private *own = server->own;
+    if (own->is_closing) return;
+    own->is_closing = true;
+    listeners_close(own->listeners);
+    own->listeners = NULL;
+    uv_close((uv_handle_t *)&own->cron, NULL);
+    uv_close((uv_handle_t *)&own->terminate, NULL);
+    uv_close((uv_handle_t *)&own->interrupt, NULL);
+    if (own->has_durable) uv_close((uv_handle_t *)&own->durable, NULL);
+    uv_close((uv_handle_t *)&own->wake, NULL);
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    struct server *server = wake->data;
+    run_posts(server->own);
+    if (atomic_load(&server->stopping)) close_main(server);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    struct server *server = signal->data;
+    if (atomic_load(&server->stopping)) {
+        log_write(LOG_WARNING, "You insist... exiting now.");
+        _exit(1);
+    }
+    log_write(LOG_WARNING, "Received %s scheduling shutdown...", number == SIGINT ? "SIGINT" : "SIGTERM");
+    server_stop(server, 0);
+}
+
+static void on_durable(uv_poll_t *poll, int status, int events)
+{
+    (void)events;
+    struct server *server = poll->data;
+    uint64_t count;
+    if (status < 0) return;
+    if (read(stave_durable_event(server->store), &count, sizeof count) < 0 && errno != EAGAIN) return;
+    upkeep_check_sync(server);
+    for (size_t i = 0; i < server->loop_count; i++) loop_wake(server->loops[i]);
+}
+
+static void on_cron(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    upkeep_tick(server);
+    if (server->hooks.cron != NULL) server->hooks.cron(server);
+}
+
+static bool open_main(struct server *server)
+{
+    struct server_private *own = server->own;
+    if (uv_loop_init(&own->uv) != 0) return false;
+    (void)uv_async_init(&own->uv, &own->wake, on_wake);
+    (void)uv_timer_init(&own->uv, &own->cron);
+    (void)uv_signal_init(&own->uv, &own->terminate);
+    (void)uv_signal_init(&own->uv, &own->interrupt);
+    own->wake.data = server;
+    own->cron.data = server;
+    own->terminate.data = server;
+    own->interrupt.data = server;
+    const uint64_t period = server->config.hz > 0 ? 1000 / (uint64_t)server->config.hz : 100;
+    (void)uv_timer_start(&own->cron, on_cron, period, period > 0 ? period : 1);
+    (void)uv_signal_start(&own->terminate, on_signal, SIGTERM);
+    (void)uv_signal_start(&own->interrupt, on_signal, SIGINT);
+
+    const int event = stave_durable_event(server->store);
+    own->has_durable = event >= 0 && uv_poll_init(&own->uv, &own->durable, event) == 0;
+    own->durable.data = server;
+    if (own->has_durable) (void)uv_poll_start(&own->durable, UV_READABLE, on_durable);
+    own->listeners = listeners_open(server, &own->uv, &own->listening);
+    return own->listeners != NULL;
+}
+
+/* ------------------------------------------------------------------ start */
+
+static void make_run_id(char ret_id[41])
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t random[20] = {0};
+    if (getrandom(random, sizeof random, 0) < 0)
+        (void)snprintf((char *)random, sizeof random, "%d", (int)getpid());
+    for (size_t i = 0; i < sizeof random; i++) {
+        ret_id[2 * i] = digits[random[i] >> 4];
+        ret_id[2 * i + 1] = digits[random[i] & 15];
+    }
+    ret_id[40] = 0;
+}
+
+/* As many descriptors as clients and the store need; fewer clients if they cannot be had. */
+static void raise_descriptor_limit(struct config *config)
+{
+    struct rlimit limit;
+    const rlim_t wanted = (rlim_t)config->maxclients + RESERVED_DESCRIPTOR_COUNT;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+    struct rlimit raised = {wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted};
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0) return;
+    raised = (struct rlimit){limit.rlim_max, limit.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &raised) != 0) raised = limit;
+    if (raised.rlim_cur >= wanted) return;
+    const rlim_t reserved =
+        raised.rlim_cur > 2 * RESERVED_DESCRIPTOR_COUNT ? RESERVED_DESCRIPTOR_COUNT : raised.rlim_cur / 2;
+    const int64_t before = config->maxclients;
+    config->maxclients = (int64_t)(raised.rlim_cur - reserved);
+    log_write(LOG_WARNING,
+              "maxclients has been reduced from %lld to %lld: the system grants %llu open files.",
+              (long long)before, (long long)config->maxclients, (unsigned long long)raised.rlim_cur);
+}
+
+static bool open_store(struct server *server)
+{
+    const struct stave_options options = store_options(&server->config);
+    struct stave_error error = {.status = STAVE_OK};
+    if (stave_open(server->config.store, &options, &server->store, &error) != STAVE_OK) {
+        log_write(LOG_WARNING, "Fatal error opening the store: %s", error.message);
+        return false;
+    }
+    if (realpath(server->config.store, server->store_path) == NULL) server->store_path[0] = 0;
+    server->database_count = (uint32_t)server->config.databases;
+    server->databases = memory_alloc_zero(server->database_count, sizeof(struct stave *));
+    if (server->databases == NULL) return false;
+    for (uint32_t i = 0; i < server->database_count; i++) {
+        server->databases[i] = stave_space(server->store, i);
+        if (server->databases[i] == NULL) return false;
+    }
+    return true;
+}
+
+static bool start_loops(struct server *server)
+{
+    const size_t count = (size_t)server->config.io_threads;
+    server->loops = memory_alloc_zero(count, sizeof(struct loop *));
+    if (server->loops == NULL) return false;
+    server->loop_count = count;
+    gate_init(&server->gate, count + 1); /* the last place is the main thread's */
+    for (size_t i = 0; i < count; i++) {
+        gate_exclude(&server->gate, GATE_NO_PLACE);
+        server->loops[i] = loop_start(server, i);
+        gate_admit(&server->gate, GATE_NO_PLACE);
+        if (server->loops[i] == NULL) return false;
+    }
+    return true;
+}
+
+bool server_init(struct server *server)
+{
+    server->own = memory_alloc_zero(1, sizeof *server->own);
+    server->watch = watch_table_new();
+    if (server->own == NULL || server->watch == NULL) return false;
+    (void)pthread_mutex_init(&server->own->lock, NULL);
+    server->active_expire = true;
+    server->started_ms = server_now_ms();
+    server->stats_reset_ms = server->started_ms;
+    server->started_monotonic_us = server_monotonic_us();
+    make_run_id(server->run_id);
+    command_table_build();
+    return true;
+}
+
+/* Whatever has been opened is closed, in reverse. */
+static int end(struct server *server, int exit_code)
+{
+    struct server_private *own = server->own;
+    if (server->store != NULL && stave_sync(server->store) != STAVE_OK)
+        atomic_store(&server->sync_failed, true);
+    for (size_t i = 0; i < server->loop_count; i++) {
+        if (server->loops[i] != NULL) loop_end(server->loops[i]);
+    }
+    upkeep_end(server);
+    for (size_t i = 0; i < server->loop_count; i++) loop_free(server->loops[i]);
+    if (server->loops != NULL) gate_free(&server->gate);
+    memory_free(server->loops);
+    server->loops = NULL;
+    server->loop_count = 0;
+    if (server->store != NULL && stave_close(server->store) != STAVE_OK) {
+        log_write(LOG_WARNING, "The store could not be closed cleanly.");
+        exit_code = 1;
+    }
+    if (server->config.unixsocket != NULL && server->config.unixsocket[0] != 0)
+        (void)unlink(server->config.unixsocket);
+    if (server->config.pidfile != NULL && server->config.pidfile[0] != 0)
+        (void)unlink(server->config.pidfile);
+    memory_free(server->databases);
+    watch_table_free(server->watch);
+    (void)pthread_mutex_destroy(&own->lock);
+    memory_free(own);
+    server->own = NULL;
+    return exit_code;
+}
+
+static void drop_posts(struct server_private *own)
+{
+    (void)pthread_mutex_lock(&own->lock);
+    own->is_ended = true;
+    (void)pthread_mutex_unlock(&own->lock);
+    run_posts(own);
+}
+
+int server_run(struct server *server)
+{
+    struct server_private *own = server->own;
+    char error[CONFIG_ERROR_SIZE] = "";
+    raise_descriptor_limit(&server->config);
+    if (!open_store(server)) return end(server, 1);
+    if (!listener_listen(&server->config, &own->listening, error)) {
+        log_write(LOG_WARNING, "%s", error);
+        return end(server, 1);
+    }
+    upkeep_begin(server);
+    if (!start_loops(server) || !open_main(server)) {
+        log_write(LOG_WARNING, "The threads could not be started.");
+        return end(server, 1);
+    }
+    log_write(LOG_NOTICE, "Ready to accept connections");
+    notify_manager("READY=1\nSTATUS=Ready to accept connections\n");
+    (void)uv_run(&own->uv, UV_RUN_DEFAULT);
+
+    notify_manager("STOPPING=1\n");
+    log_write(LOG_WARNING, "User requested shutdown...");
+    drop_posts(own);
+    (void)uv_run(&own->uv, UV_RUN_DEFAULT); /* what the last posts began */
+    (void)uv_loop_close(&own->uv);
+    const int exit_code = end(server, atomic_load(&own->exit_code));
+    log_write(LOG_WARNING, "Stave is now ready to exit, bye bye...");
+    return exit_code;
+}

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: MIT */
+/* A transaction's life, and what it reads. */
+#include "server/transaction.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "server/transaction_state.h"
+
+#define KEPT_CAPACITY_MAX ((size_t)1024) /* arrays above this are freed at the reset */
+#define SCAN_DAMAGE_COUNT_MAX 1000
+
+bool transaction_reserve(void **array, size_t count, size_t *capacity, size_t element_size)
+{
+    if (count < *capacity) return true;
+    const size_t wanted = *capacity == 0 ? 8 : 2 * *capacity;
+    void *grown = memory_realloc(*array, wanted * element_size);
+    if (grown == NULL) return false;
+    *array = grown;
+    *capacity = wanted;
+    return true;
+}
+
+struct transaction *transaction_new(struct server *server)
+{
+    struct transaction *transaction = memory_alloc_zero(1, sizeof *transaction);
+    if (transaction != NULL) transaction->server = server;
+    return transaction;
+}
+
+void transaction_free(struct transaction *transaction)
+{
+    if (transaction == NULL) return;
+    transaction_reset(transaction);
+    memory_free(transaction->notes);
+    memory_free(transaction->views);
+    memory_free(transaction->staged);
+    memory_free(transaction->wanted);
+    stave_batch_free(transaction->batch);
+    memory_free(transaction);
+}
+
+void transaction_begin(struct transaction *transaction, const struct transaction_mode *mode)
+{
+    transaction->mode = *mode;
+    if (!mode->is_exclusive) transaction->begin_sequence = stave_sequence(transaction->server->store);
+}
+
+/* Empties an array; one that has grown large is freed. */
+static void empty_array(void **array, size_t *count, size_t *capacity)
+{
+    *count = 0;
+    if (*capacity <= KEPT_CAPACITY_MAX) return;
+    memory_free(*array);
+    *array = NULL;
+    *capacity = 0;
+}
+
+void transaction_reset(struct transaction *transaction)
+{
+    for (size_t i = 0; i < transaction->view_count; i++) {
+        struct held_view *held = &transaction->views[i];
+        if (!held->is_taken) stave_view_release(held->store, &held->view);
+    }
+    empty_array((void **)&transaction->views, &transaction->view_count, &transaction->view_capacity);
+    empty_array((void **)&transaction->notes, &transaction->note_count, &transaction->note_capacity);
+    empty_array((void **)&transaction->staged, &transaction->staged_count, &transaction->staged_capacity);
+    empty_array((void **)&transaction->wanted, &transaction->wanted_count, &transaction->wanted_capacity);
+    memory_free(transaction->slots);
+    transaction->slots = NULL;
+    transaction->slot_count = 0;
+    memory_free(transaction->mappings);
+    transaction->mappings = NULL;
+    transaction->next_number = 0;
+    transaction->read_count = 0;
+    while (transaction->arena != NULL) {
+        struct arena_block *block = transaction->arena;
+        transaction->arena = block->next;
+        memory_free(block);
+    }
+}
+
+void *transaction_alloc(struct transaction *transaction, size_t size)
+{
+    if (size > SIZE_MAX - sizeof(struct arena_block)) return NULL;
+    struct arena_block *block = memory_alloc(sizeof *block + size);
+    if (block == NULL) return NULL;
+    block->next = transaction->arena;
+    transaction->arena = block;
+    return block->bytes;
+}
+
+struct mapping transaction_mapping(const struct transaction *transaction, uint32_t database)
+{
+    assert(database < transaction->server->database_count);
+    if (transaction->mappings == NULL) return (struct mapping){database, database, false};
+    return transaction->mappings[database];
+}
+
+const struct transaction_key *transaction_wanted(const struct transaction *transaction, size_t *ret_count)
+{
+    *ret_count = transaction->wanted_count;
+    return transaction->wanted;
+}
+
+bool transaction_take_view(struct transaction *transaction, struct stave_bytes value,
+                           struct stave **ret_store, struct stave_view *ret_view)
+{
+    for (size_t i = transaction->view_count; i > 0; i--) {
+        struct held_view *held = &transaction->views[i - 1];
+        if (held->is_taken || held->view.data != value.data || held->view.size != value.size) continue;
+        held->is_taken = true;
+        *ret_store = held->store;
+        *ret_view = held->view;
+        return true;
+    }
+    return false;
+}
+
+/* ------------------------------------------------------------------ reading */
+
+static enum stave_status note_read(struct transaction *transaction, uint32_t database, struct stave_bytes key,
+                                   uint64_t sequence)
+{
+    transaction->read_count++;
+    if (!transaction->mode.is_writing) {
+        if (sequence != 0)
+            transaction->mode.stats->keyspace_hits++;
+        else
+            transaction->mode.stats->keyspace_misses++;
+        return STAVE_OK;
+    }
+    if (transaction->mode.is_exclusive) return STAVE_OK;
+    if (!transaction_reserve((void **)&transaction->notes, transaction->note_count,
+                             &transaction->note_capacity, sizeof *transaction->notes)) {
+        return STAVE_NO_MEMORY;
+    }
+    transaction->notes[transaction->note_count++] = (struct read_note){database, key, sequence};
+    return STAVE_OK;
+}
+
+static enum stave_status note_wanted(struct transaction *transaction, uint32_t space, struct stave_bytes key)
+{
+    if (transaction->wanted_count >= TRANSACTION_WANTED_COUNT_MAX) return STAVE_WOULD_BLOCK;
+    if (!transaction_reserve((void **)&transaction->wanted, transaction->wanted_count,
+                             &transaction->wanted_capacity, sizeof *transaction->wanted)) {
+        return STAVE_NO_MEMORY;
+    }
+    transaction->wanted[transaction->wanted_count++] = (struct transaction_key){space, key};
+    return STAVE_WOULD_BLOCK;
+}
+
+static enum stave_status hold_view(struct transaction *transaction, struct stave *store,
+                                   const struct stave_view *view)
+{
+    if (!transaction_reserve((void **)&transaction->views, transaction->view_count,
+                             &transaction->view_capacity, sizeof *transaction->views)) {
+        return STAVE_NO_MEMORY;
+    }
+    transaction->views[transaction->view_count++] = (struct held_view){store, *view, false};
+    return STAVE_OK;
+}
+
+static struct item item_of_view(const struct stave_view *view)
+{
+    return (struct item){.found = true,
+                         .value = stave_bytes(view->data, view->size),
+                         .value_size = view->size,
+                         .sequence = view->sequence,
+                         .expires_at_ms = view->expires_at_ms};
+}
+
+/* A key's value (or the part that `read` asks for) as the store has it. */
+static enum stave_status read_store(struct transaction *transaction, const struct mapping *mapping,
+                                    uint32_t database, struct stave_bytes key, struct stave_read read,
+                                    struct item *ret_item)
+{
+    *ret_item = (struct item){0};
+    if (mapping->is_flushed) return STAVE_OK;
+    struct stave *store = transaction->server->databases[mapping->space];
+    if (!transaction->mode.may_wait) read.flags |= STAVE_READ_NO_WAIT;
+    struct stave_view view;
+    enum stave_status status = stave_view(store, key, &read, &view);
+    if (status == STAVE_WOULD_BLOCK) return note_wanted(transaction, mapping->space, key);
+    if (status == STAVE_NOT_FOUND) return note_read(transaction, database, key, 0);
+    if (status != STAVE_OK) return status;
+
+    status = hold_view(transaction, store, &view);
+    if (status != STAVE_OK) {
+        stave_view_release(store, &view);
+        return status;
+    }
+    *ret_item = item_of_view(&view);
+    return note_read(transaction, database, key, view.sequence);
+}
+
+static bool is_expired(const struct transaction *transaction, uint64_t expires_at_ms)
+{
+    return expires_at_ms != 0 && expires_at_ms <= transaction->mode.now_ms;
+}
+
+/* What a staged put shows; nothing if it is a delete or has expired. */
+static struct item item_of_staged(const struct transaction *transaction, const struct staged *staged)
+{
+    if (staged->kind == STAGED_DELETE || is_expired(transaction, staged->expires_at_ms)) {
+        return (struct item){0};
+    }
+    return (struct item){.found = true,
+                         .value = staged->value,
+                         .value_size = staged->value.size,
+                         .expires_at_ms = staged->expires_at_ms};
+}
+
+/* A staged expiry of a value that the store has becomes a put of that value. */
+static enum stave_status settle_expire(struct transaction *transaction, const struct mapping *mapping,
+                                       struct staged *staged)
+{
+    struct item item;
+    const enum stave_status status =
+        read_store(transaction, mapping, staged->database, staged->key, (struct stave_read){0}, &item);
+    if (status != STAVE_OK) return status;
+    staged->kind = item.found ? STAGED_PUT : STAGED_DELETE;
+    staged->value = item.value;
+    return STAVE_OK;
+}
+
+enum stave_status transaction_get(struct transaction *transaction, uint32_t database, struct stave_bytes key,
+                                  struct item *ret_item)
+{
+    const struct mapping mapping = transaction_mapping(transaction, database);
+    struct staged *staged = transaction_find_staged(transaction, mapping.number, key);
+    if (staged == NULL) {
+        return read_store(transaction, &mapping, database, key, (struct stave_read){0}, ret_item);
+    }
+    if (staged->kind == STAGED_EXPIRE) {
+        const enum stave_status status = settle_expire(transaction, &mapping, staged);
+        if (status != STAVE_OK) return status;
+    }
+    *ret_item = item_of_staged(transaction, staged);
+    return STAVE_OK;
+}
+
+enum stave_status transaction_info(struct transaction *transaction, uint32_t database, struct stave_bytes key,
+                                   struct item *ret_item)
+{
+    const struct mapping mapping = transaction_mapping(transaction, database);
+    if (transaction_find_staged(transaction, mapping.number, key) != NULL) {
+        const enum stave_status status = transaction_get(transaction, database, key, ret_item);
+        if (status == STAVE_OK) ret_item->value = stave_bytes(NULL, 0);
+        return status;
+    }
+    *ret_item = (struct item){0};
+    if (mapping.is_flushed) return STAVE_OK;
+
+    struct stave_info info;
+    const enum stave_status status = stave_info(transaction->server->databases[mapping.space], key, &info);
+    if (status == STAVE_NOT_FOUND) return note_read(transaction, database, key, 0);
+    if (status != STAVE_OK) return status;
+    *ret_item = (struct item){.found = true,
+                              .value_size = info.value_size,
+                              .sequence = info.sequence,
+                              .expires_at_ms = info.expires_at_ms};
+    return note_read(transaction, database, key, info.sequence);
+}
+
+enum stave_status transaction_get_range(struct transaction *transaction, uint32_t database,
+                                        struct stave_bytes key, uint64_t offset, size_t size,
+                                        struct item *ret_item)
+{
+    const struct mapping mapping = transaction_mapping(transaction, database);
+    struct item item;
+    if (transaction_find_staged(transaction, mapping.number, key) != NULL) {
+        const enum stave_status status = transaction_get(transaction, database, key, &item);
+        if (status != STAVE_OK) return status;
+        const size_t start = offset < item.value.size ? (size_t)offset : item.value.size;
+        const size_t rest = item.value.size - start;
+        item.value = stave_bytes((const uint8_t *)item.value.data + start, size < rest ? size : rest);
+        *ret_item = item;
+        return STAVE_OK;
+    }
+
+    enum stave_status status = transaction_info(transaction, database, key, &item);
+    if (status != STAVE_OK || !item.found || size == 0 || offset >= item.value_size) {
+        if (status == STAVE_OK) *ret_item = item;
+        return status;
+    }
+    struct item part;
+    status = read_store(transaction, &mapping, database, key, (struct stave_read){0, offset, size}, &part);
+    if (status != STAVE_OK) return status;
+    if (part.sequence != item.sequence) return STAVE_CONFLICT;
+    part.value_size = item.value_size;
+    *ret_item = part;
+    return STAVE_OK;
+}
+
+/* ------------------------------------------------------------------ many keys */
+
+static enum stave_status keep_many(struct transaction *transaction, uint32_t database,
+                                   const struct stave_bytes *keys, size_t count, struct stave_view *views,
+                                   enum stave_status *statuses, struct item *ret_items)
+{
+    struct stave *store = transaction->server->databases[database];
+    enum stave_status result = STAVE_OK;
+    for (size_t i = 0; i < count; i++) {
+        enum stave_status status = statuses[i];
+        ret_items[i] = (struct item){0};
+        if (status == STAVE_WOULD_BLOCK) {
+            status = note_wanted(transaction, database, keys[i]);
+        } else if (status == STAVE_NOT_FOUND) {
+            status = note_read(transaction, database, keys[i], 0);
+        } else if (status == STAVE_OK) {
+            status = hold_view(transaction, store, &views[i]);
+            if (status == STAVE_OK) {
+                ret_items[i] = item_of_view(&views[i]);
+                status = note_read(transaction, database, keys[i], views[i].sequence);
+            } else {
+                stave_view_release(store, &views[i]);
+            }
+        }
+        if (result == STAVE_OK) result = status;
+    }
+    return result;
+}
+
+enum stave_status transaction_get_many(struct transaction *transaction, uint32_t database,
+                                       const struct stave_bytes *keys, size_t count, struct item *ret_items)
+{
+    if (count == 1 || transaction->staged_count > 0) {
+        for (size_t i = 0; i < count; i++) {
+            const enum stave_status status = transaction_get(transaction, database, keys[i], &ret_items[i]);
+            if (status != STAVE_OK) return status;
+        }
+        return STAVE_OK;
+    }
+
+    struct stave_view *views = memory_alloc_zero(count, sizeof *views);
+    enum stave_status *statuses = memory_alloc_zero(count, sizeof *statuses);
+    enum stave_status status = views == NULL || statuses == NULL ? STAVE_NO_MEMORY : STAVE_OK;
+    if (status != STAVE_OK) goto done;
+    status = stave_multi_get(transaction->server->databases[database], keys, count,
+                             transaction->mode.may_wait ? 0 : STAVE_READ_NO_WAIT, views, statuses);
+    if (status != STAVE_OK) goto done;
+    const size_t reads_before = transaction->read_count;
+    status = keep_many(transaction, database, keys, count, views, statuses, ret_items);
+    transaction->read_count = reads_before + 1; /* one moment */
+
+done:
+    memory_free(views);
+    memory_free(statuses);
+    return status;
+}
+
+/* ------------------------------------------------------------------ all keys */
+
+enum stave_status transaction_count(struct transaction *transaction, uint32_t database, uint64_t *ret_count)
+{
+    const struct mapping mapping = transaction_mapping(transaction, database);
+    struct stave *store = transaction->server->databases[mapping.space];
+    int64_t count = mapping.is_flushed ? 0 : (int64_t)stave_count(store);
+    for (size_t i = 0; i < transaction->staged_count; i++) {
+        const struct staged *staged = &transaction->staged[i];
+        if (staged->number != mapping.number || staged->kind > STAGED_DELETE) continue;
+        const bool was = !mapping.is_flushed && stave_exists(store, staged->key) == STAVE_OK;
+        count += (staged->kind == STAGED_PUT ? 1 : 0) - (was ? 1 : 0);
+    }
+    *ret_count = count > 0 ? (uint64_t)count : 0;
+    return STAVE_OK;
+}
+
+/* Keys that are staged and not in the store. */
+static enum stave_status scan_staged(struct transaction *transaction, const struct mapping *mapping,
+                                     transaction_key_call call, void *context)
+{
+    for (size_t i = 0; i < transaction->staged_count; i++) {
+        const struct staged *staged = &transaction->staged[i];
+        if (staged->number != mapping->number || staged->kind != STAGED_PUT) continue;
+        struct stave *store = transaction->server->databases[mapping->space];
+        if (!mapping->is_flushed && stave_exists(store, staged->key) == STAVE_OK) continue;
+        const struct item item = item_of_staged(transaction, staged);
+        if (!item.found) continue;
+        const enum stave_status status = call(context, staged->key, &item);
+        if (status != STAVE_OK) return status;
+    }
+    return STAVE_OK;
+}
+
+static enum stave_status scan_entry(struct transaction *transaction, const struct mapping *mapping,
+                                    const struct stave_entry *entry, transaction_key_call call, void *context)
+{
+    struct item item = {.found = true,
+                        .value_size = entry->value_size,
+                        .sequence = entry->sequence,
+                        .expires_at_ms = entry->expires_at_ms};
+    const struct staged *staged = transaction_find_staged(transaction, mapping->number, entry->key);
+    if (staged != NULL && staged->kind == STAGED_EXPIRE)
+        item.expires_at_ms = staged->expires_at_ms;
+    else if (staged != NULL)
+        item = item_of_staged(transaction, staged);
+    if (!item.found || is_expired(transaction, item.expires_at_ms)) return STAVE_OK;
+    return call(context, entry->key, &item);
+}
+
+enum stave_status transaction_scan(struct transaction *transaction, uint32_t database, uint64_t *cursor,
+                                   size_t count_wanted, transaction_key_call call, void *context)
+{
+    const struct mapping mapping = transaction_mapping(transaction, database);
+    enum stave_status status = STAVE_OK;
+    if (*cursor == 0) status = scan_staged(transaction, &mapping, call, context);
+    if (status != STAVE_OK) return status;
+    if (mapping.is_flushed) {
+        *cursor = 0;
+        return STAVE_OK;
+    }
+
+    struct stave_cursor *keys = NULL;
+    status = stave_cursor_open(transaction->server->databases[mapping.space], *cursor, stave_bytes(NULL, 0),
+                               STAVE_CURSOR_KEYS, &keys);
+    if (status != STAVE_OK) return status;
+    size_t damage_count = 0;
+    for (size_t seen = 0; seen < count_wanted && status == STAVE_OK; seen++) {
+        struct stave_entry entry;
+        status = stave_cursor_next(keys, &entry);
+        if (status == STAVE_OK)
+            status = scan_entry(transaction, &mapping, &entry, call, context);
+        else if (status == STAVE_CORRUPT && ++damage_count < SCAN_DAMAGE_COUNT_MAX)
+            status = STAVE_OK;
+    }
+    if (status == STAVE_OK || status == STAVE_END) {
+        *cursor = status == STAVE_END ? 0 : stave_cursor_position(keys);
+        status = STAVE_OK;
+    }
+    stave_cursor_close(keys);
+    return status;
+}
+
+/* Any staged key that is there. */
+static enum stave_status random_staged(struct transaction *transaction, uint32_t number,
+                                       struct stave_value *ret_key)
+{
+    for (size_t i = 0; i < transaction->staged_count; i++) {
+        const struct staged *staged = &transaction->staged[i];
+        if (staged->number != number || !item_of_staged(transaction, staged).found) continue;
+        char *copy = memory_alloc(staged->key.size + 1);
+        if (copy == NULL) return STAVE_NO_MEMORY;
+        if (staged->key.size > 0) memcpy(copy, staged->key.data, staged->key.size);
+        copy[staged->key.size] = 0;
+        *ret_key = (struct stave_value){.data = copy, .size = staged->key.size};
+        return STAVE_OK;
+    }
+    return STAVE_NOT_FOUND;
+}
+
+enum stave_status transaction_random_key(struct transaction *transaction, uint32_t database,
+                                         struct stave_value *ret_key)
+{
+    const struct mapping mapping = transaction_mapping(transaction, database);
+    for (int tries = 0; tries < 100 && !mapping.is_flushed; tries++) {
+        struct stave_value key;
+        const enum stave_status status =
+            stave_random_key(transaction->server->databases[mapping.space], &key);
+        if (status == STAVE_NOT_FOUND) break;
+        if (status != STAVE_OK) return status;
+        const struct staged *staged =
+            transaction_find_staged(transaction, mapping.number, stave_bytes(key.data, key.size));
+        if (staged == NULL || staged->kind == STAGED_EXPIRE || item_of_staged(transaction, staged).found) {
+            *ret_key = key;
+            return STAVE_OK;
+        }
+        stave_free(key.data);
+    }
+    return random_staged(transaction, mapping.number, ret_key);
+}

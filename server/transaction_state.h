@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of a transaction, shared by its reads (transaction.c), its staged writes (staging.c) and its
+ * commit (commit.c).
+ *
+ *   TS1  A database that was flushed or swapped in the transaction is seen through its `mapping`: which space
+ *        its unstaged keys come from (or none), and a number of its own under which writes are staged.
+ *   TS2  `staged` is in the order of the commands. A key has at most one entry for each mapping number; a
+ *        later change replaces an earlier one where it stands.
+ */
+#ifndef STAVE_SERVER_TRANSACTION_STATE_H
+#define STAVE_SERVER_TRANSACTION_STATE_H
+
+#include "server/server.h"
+#include "server/transaction.h"
+#include "stave.h"
+
+#define TRANSACTION_WANTED_COUNT_MAX ((size_t)1024)
+
+enum staged_kind { STAGED_PUT, STAGED_DELETE, STAGED_EXPIRE, STAGED_FLUSH, STAGED_SWAP };
+
+struct staged {
+    enum staged_kind kind;
+    uint32_t database;
+    uint32_t other;  /* of a swap */
+    uint32_t number; /* of the mapping */
+    uint64_t hash;
+    struct stave_bytes key;
+    struct stave_bytes value;
+    uint64_t expires_at_ms;
+};
+
+struct mapping {
+    uint32_t number;
+    uint32_t space;
+    bool is_flushed; /* no unstaged keys */
+};
+
+/* What a writing command has seen of a key. */
+struct read_note {
+    uint32_t database;
+    struct stave_bytes key;
+    uint64_t sequence; /* 0: absent */
+};
+
+struct held_view {
+    struct stave *store;
+    struct stave_view view;
+    bool is_taken; /* by a reply */
+};
+
+struct arena_block {
+    struct arena_block *next;
+    _Alignas(16) uint8_t bytes[];
+};
+
+struct transaction {
+    struct server *server;
+    struct transaction_mode mode;
+    uint64_t begin_sequence; /* of the store, before the first read */
+    size_t read_count;
+
+    struct read_note *notes;
+    size_t note_count, note_capacity;
+    struct held_view *views;
+    size_t view_count, view_capacity;
+    struct staged *staged;
+    size_t staged_count, staged_capacity;
+    uint32_t *slots; /* hash index of `staged`, index + 1; NULL while there are few */
+    size_t slot_count;
+    struct mapping *mappings; /* of all databases; NULL: as they are */
+    uint32_t next_number;
+    struct transaction_key *wanted;
+    size_t wanted_count, wanted_capacity;
+    struct arena_block *arena;
+    struct stave_batch *batch;
+};
+
+/* How the transaction sees a database. */
+struct mapping transaction_mapping(const struct transaction *transaction, uint32_t database);
+/* The staged entry of a key, or NULL. */
+struct staged *transaction_find_staged(const struct transaction *transaction, uint32_t number,
+                                       struct stave_bytes key);
+/* Room for one more element; false: no memory. */
+bool transaction_reserve(void **array, size_t count, size_t *capacity, size_t element_size);
+
+#endif

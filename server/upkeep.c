@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* Measures memory and disk, evicts clients, notices failed syncs. */
+#include "server/upkeep.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/log.h"
+#include "server/loop.h"
+
+#define EVICTED_AT_ONCE_MAX 100
+
+/* Bytes of this process that are not a file's: anonymous memory, resident or swapped. */
+static uint64_t measure_memory(void)
+{
+    static const char *const lines[] = {"RssAnon:", "VmSwap:"};
+    FILE *file = fopen("/proc/self/status", "re");
+    if (file == NULL) return 0;
+    uint64_t sum = 0;
+    char line[256];
+    while (fgets(line, sizeof line, file) != NULL) {
+        for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+            const size_t size = strlen(lines[i]);
+            if (strncmp(line, lines[i], size) == 0) sum += strtoull(line + size, NULL, 10) * 1024;
+        }
+    }
+    (void)fclose(file);
+    return sum;
+}
+
+static void note_memory(struct server *server)
+{
+    const uint64_t memory = measure_memory();
+    if (memory == 0) return;
+    atomic_store(&server->used_memory, memory);
+    if (memory > atomic_load(&server->used_memory_peak)) atomic_store(&server->used_memory_peak, memory);
+}
+
+/* Reads can meet the disk once the store is larger than what the page cache may hold of it. */
+static bool may_be_cold(const struct server *server, uint64_t disk_size)
+{
+    const char *forced = getenv("STAVE_COLD_READS"); /* for tests: as if memory were small */
+    (void)server;
+    if (forced != NULL) return strcmp(forced, "yes") == 0;
+    const uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    return disk_size > memory / 2;
+}
+
+static void note_store(struct server *server)
+{
+    struct stave_stats stats = {.size = sizeof stats};
+    if (stave_stats(server->store, &stats) != STAVE_OK) return;
+    atomic_store(&server->disk_size, stats.disk_size);
+    atomic_store(&server->is_cold, may_be_cold(server, stats.disk_size));
+    if (stats.failed && !atomic_exchange(&server->sync_failed, true)) {
+        log_write(LOG_WARNING,
+                  "A sync of the store has failed: no more writes are taken until it is opened again.");
+    }
+}
+
+void upkeep_check_sync(struct server *server)
+{
+    struct stave_stats stats = {.size = sizeof stats};
+    if (stave_stats(server->store, &stats) != STAVE_OK || !stats.failed) return;
+    if (atomic_exchange(&server->sync_failed, true)) return;
+    log_write(LOG_WARNING,
+              "A sync of the store has failed: no more writes are taken until it is opened again.");
+}
+
+/* ------------------------------------------------------------------ clients that take too much */
+
+static uint64_t client_memory_limit(const struct server *server)
+{
+    const int64_t limit = server->config.maxmemory_clients;
+    if (limit >= 0) return (uint64_t)limit;
+    return server->config.maxmemory > 0 ? (uint64_t)server->config.maxmemory / 100 * (uint64_t)-limit : 0;
+}
+
+/* The largest client that may go; its memory is taken off `sum`. */
+static struct client *largest(struct server *server, size_t *ret_memory)
+{
+    struct client *found = NULL;
+    size_t most = 0;
+    for (struct client *client = client_next(server, NULL); client != NULL;
+         client = client_next(server, client)) {
+        if ((client->flags & (CLIENT_NO_EVICT | CLIENT_KILLED)) != 0) continue;
+        struct client_figures figures;
+        client_figures(client, &figures);
+        if (figures.total_memory <= most) continue;
+        most = figures.total_memory;
+        found = client;
+    }
+    *ret_memory = most;
+    return found;
+}
+
+static void evict_clients(struct server *server)
+{
+    const uint64_t limit = client_memory_limit(server);
+    if (limit == 0 || atomic_load(&server->client_memory) <= limit) return;
+    gate_exclude(&server->gate, GATE_NO_PLACE);
+    uint64_t memory = atomic_load(&server->client_memory);
+    for (int i = 0; i < EVICTED_AT_ONCE_MAX && memory > limit; i++) {
+        size_t freed;
+        struct client *client = largest(server, &freed);
+        if (client == NULL) break;
+        log_write(LOG_NOTICE, "Evicting client id=%llu addr=%s: clients hold more than maxmemory-clients",
+                  (unsigned long long)client->id, client->address);
+        client_stats(client)->evicted_clients++;
+        client_kill(client, false);
+        memory = memory > freed ? memory - freed : 0;
+    }
+    gate_admit(&server->gate, GATE_NO_PLACE);
+}
+
+void upkeep_begin(struct server *server)
+{
+    note_memory(server);
+    note_store(server);
+}
+
+void upkeep_end(struct server *server)
+{
+    (void)server;
+}
+
+void upkeep_tick(struct server *server)
+{
+    note_memory(server);
+    note_store(server);
+    evict_clients(server);
+}

@@ -37,6 +37,7 @@ enum command_flags {
     COMMAND_MOVABLEKEYS = 1 << 16,
     COMMAND_ALLOW_BUSY = 1 << 17,
     COMMAND_NO_ASYNC_LOADING = 1 << 18,
+    COMMAND_NO_MANDATORY_KEYS = 1 << 19,
     /* Ours, not shown. */
     COMMAND_EXCLUSIVE = 1 << 24, /* runs while no other command does, on no loop */
     COMMAND_DESCRIBED = 1 << 25, /* known to COMMAND only; called, it is an unknown command */
@@ -151,6 +152,7 @@ int command_keys(const struct command *command, const struct stave_bytes *argume
 extern const struct command string_commands[];
 extern const struct command bitmap_commands[];
 extern const struct command generic_commands[];
+extern const struct command database_commands[];
 extern const struct command transaction_commands[];
 extern const struct command connection_commands[];
 extern const struct command server_commands[];

@@ -21,9 +21,9 @@
 #define COMMAND_COUNT_MAX ((size_t)512)
 #define NUMBER_COUNT_MAX ((size_t)1024)
 
-static const struct command *const groups[] = {string_commands,      bitmap_commands,     generic_commands,
-                                               transaction_commands, connection_commands, server_commands,
-                                               described_commands};
+static const struct command *const groups[] = {string_commands,   bitmap_commands,      generic_commands,
+                                               database_commands, transaction_commands, connection_commands,
+                                               server_commands,   described_commands};
 
 /* A command or subcommand and its container, by number. */
 struct numbered {

@@ -9,6 +9,7 @@
 extern const struct command string_commands[] __attribute__((weak));
 extern const struct command bitmap_commands[] __attribute__((weak));
 extern const struct command generic_commands[] __attribute__((weak));
+extern const struct command database_commands[] __attribute__((weak));
 extern const struct command transaction_commands[] __attribute__((weak));
 extern const struct command connection_commands[] __attribute__((weak));
 extern const struct command server_commands[] __attribute__((weak));

@@ -137,6 +137,16 @@ void reply_boolean(struct reply *reply, bool value)
     check(reply, resp_write_boolean(&reply->bytes, reply->protocol, value));
 }
 
+void reply_attribute(struct reply *reply, uint64_t pair_count)
+{
+    check(reply, resp_write_attribute(&reply->bytes, pair_count));
+}
+
+void reply_big_number(struct reply *reply, const char *digits)
+{
+    check(reply, resp_write_big_number(&reply->bytes, reply->protocol, stave_text(digits)));
+}
+
 void reply_verbatim(struct reply *reply, const char format[3], struct stave_bytes text)
 {
     check(reply, resp_write_verbatim(&reply->bytes, reply->protocol, format, text));

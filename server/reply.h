@@ -40,6 +40,9 @@ void reply_set(struct reply *reply, uint64_t count);
 void reply_push(struct reply *reply, uint64_t count);
 void reply_double(struct reply *reply, double value);
 void reply_boolean(struct reply *reply, bool value);
+/* Version 3 alone: what follows, pairs, belongs to the reply behind it. */
+void reply_attribute(struct reply *reply, uint64_t pair_count);
+void reply_big_number(struct reply *reply, const char *digits);
 void reply_verbatim(struct reply *reply, const char format[3], struct stave_bytes text);
 /* An error, with its code: "ERR ..."; usually through call_error(). */
 void reply_error(struct reply *reply, const char *text);

@@ -15,6 +15,7 @@
 
 #include "base/memory.h"
 #include "server/command_table.h"
+#include "server/idle.h"
 #include "server/listener.h"
 #include "server/log.h"
 #include "server/loop.h"
@@ -461,7 +462,8 @@ bool server_init(struct server *server)
 {
     server->own = memory_alloc_zero(1, sizeof *server->own);
     server->watch = watch_table_new();
-    if (server->own == NULL || server->watch == NULL) return false;
+    server->idle = idle_new(server_now_ms());
+    if (server->own == NULL || server->watch == NULL || server->idle == NULL) return false;
     (void)pthread_mutex_init(&server->own->lock, NULL);
     server->active_expire = true;
     server->started_ms = server_now_ms();
@@ -497,6 +499,7 @@ static int end(struct server *server, int exit_code)
         (void)unlink(server->config.pidfile);
     memory_free(server->databases);
     watch_table_free(server->watch);
+    idle_free(server->idle);
     (void)pthread_mutex_destroy(&own->lock);
     memory_free(own);
     server->own = NULL;

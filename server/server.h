@@ -20,6 +20,7 @@
 #include "stave.h"
 
 struct call;
+struct idle;
 struct loop;
 struct watch_table;
 
@@ -94,6 +95,7 @@ struct server {
     struct loop **loops;
     size_t loop_count;
     struct watch_table *watch;
+    struct idle *idle;
     struct server_hooks hooks;
 
     struct server_pause pause;

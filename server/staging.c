@@ -99,6 +99,7 @@ static enum stave_status stage(struct transaction *transaction, const struct sta
 static enum stave_status stage_key(struct transaction *transaction, enum staged_kind kind, uint32_t database,
                                    struct stave_bytes key, struct stave_bytes value, uint64_t expires_at_ms)
 {
+    if (kind != STAGED_DELETE) transaction_use(transaction, database, key);
     const struct mapping mapping = transaction_mapping(transaction, database);
     const uint64_t hash = hash_of(mapping.number, key);
     struct staged *staged =

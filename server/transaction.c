@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "server/idle.h"
 #include "server/transaction_state.h"
 
 #define KEPT_CAPACITY_MAX ((size_t)1024) /* arrays above this are freed at the reset */
 #define SCAN_DAMAGE_COUNT_MAX 1000
+#define SCAN_STEP_COUNT_MAX 256 /* of a cursor without a key, in one call */
 
 bool transaction_reserve(void **array, size_t count, size_t *capacity, size_t element_size)
 {
@@ -74,6 +76,7 @@ void transaction_reset(struct transaction *transaction)
     transaction->mappings = NULL;
     transaction->next_number = 0;
     transaction->read_count = 0;
+    transaction->is_looking = false;
     while (transaction->arena != NULL) {
         struct arena_block *block = transaction->arena;
         transaction->arena = block->next;
@@ -119,6 +122,17 @@ bool transaction_take_view(struct transaction *transaction, struct stave_bytes v
 }
 
 /* ------------------------------------------------------------------ reading */
+
+void transaction_look(struct transaction *transaction)
+{
+    transaction->is_looking = true;
+}
+
+void transaction_use(struct transaction *transaction, uint32_t database, struct stave_bytes key)
+{
+    if (transaction->is_looking) return;
+    idle_note(transaction->server->idle, database, key, transaction->mode.now_ms);
+}
 
 static enum stave_status note_read(struct transaction *transaction, uint32_t database, struct stave_bytes key,
                                    uint64_t sequence)
@@ -192,6 +206,7 @@ static enum stave_status read_store(struct transaction *transaction, const struc
         return status;
     }
     *ret_item = item_of_view(&view);
+    transaction_use(transaction, database, key);
     return note_read(transaction, database, key, view.sequence);
 }
 
@@ -313,6 +328,7 @@ static enum stave_status keep_many(struct transaction *transaction, uint32_t dat
             status = hold_view(transaction, store, &views[i]);
             if (status == STAVE_OK) {
                 ret_items[i] = item_of_view(&views[i]);
+                transaction_use(transaction, database, keys[i]);
                 status = note_read(transaction, database, keys[i], views[i].sequence);
             } else {
                 stave_view_release(store, &views[i]);
@@ -415,16 +431,23 @@ enum stave_status transaction_scan(struct transaction *transaction, uint32_t dat
 
     struct stave_cursor *keys = NULL;
     status = stave_cursor_open(transaction->server->databases[mapping.space], *cursor, stave_bytes(NULL, 0),
-                               STAVE_CURSOR_KEYS, &keys);
+                               STAVE_CURSOR_KEYS | STAVE_CURSOR_STEPS, &keys);
     if (status != STAVE_OK) return status;
+    size_t seen = 0;
     size_t damage_count = 0;
-    for (size_t seen = 0; seen < count_wanted && status == STAVE_OK; seen++) {
+    size_t step_count = 0;
+    while (status == STAVE_OK) {
         struct stave_entry entry;
         status = stave_cursor_next(keys, &entry);
-        if (status == STAVE_OK)
+        if (status == STAVE_OK) {
+            seen++;
             status = scan_entry(transaction, &mapping, &entry, call, context);
-        else if (status == STAVE_CORRUPT && ++damage_count < SCAN_DAMAGE_COUNT_MAX)
+        } else if (status == STAVE_CORRUPT && ++damage_count < SCAN_DAMAGE_COUNT_MAX) {
             status = STAVE_OK;
+        } else if (status == STAVE_WOULD_BLOCK) {
+            status = STAVE_OK;
+            if (seen >= count_wanted || ++step_count >= SCAN_STEP_COUNT_MAX) break;
+        }
     }
     if (status == STAVE_OK || status == STAVE_END) {
         *cursor = status == STAVE_END ? 0 : stave_cursor_position(keys);

@@ -62,6 +62,8 @@ enum stave_status transaction_count(struct transaction *transaction, uint32_t da
 
 /*
  * Walking the keys, staged changes included: Redis' guarantee of SCAN. `*cursor` 0 at the start and the end.
+ * A call ends after `count_wanted` keys and a few more, or after a stretch of the index that has none; a walk
+ * that nobody writes beside is given each key once.
  */
 typedef enum stave_status (*transaction_key_call)(void *context, struct stave_bytes key,
                                                   const struct item *item);
@@ -69,6 +71,11 @@ enum stave_status transaction_scan(struct transaction *transaction, uint32_t dat
                                    size_t count_wanted, transaction_key_call call, void *context);
 enum stave_status transaction_random_key(struct transaction *transaction, uint32_t database,
                                          struct stave_value *ret_key);
+
+/* What is read from here on is looked at, not used: it stays as idle as it was (idle.h). */
+void transaction_look(struct transaction *transaction);
+/* A key is used, although neither its value is read nor it is written. */
+void transaction_use(struct transaction *transaction, uint32_t database, struct stave_bytes key);
 
 /* Memory that lives as long as the staged writes; NULL when there is none left. For values computed. */
 void *transaction_alloc(struct transaction *transaction, size_t size);

@@ -59,6 +59,7 @@ struct transaction {
     struct transaction_mode mode;
     uint64_t begin_sequence; /* of the store, before the first read */
     size_t read_count;
+    bool is_looking; /* transaction_look() */
 
     struct read_note *notes;
     size_t note_count, note_capacity;

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * DEBUG DIGEST: one digest of all databases, formed slice by slice.
+ */
+#include "server/command/digest.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/bytes.h"
+#include "base/memory.h"
+#include "server/server.h"
+
+#define SLICE_KEY_COUNT ((size_t)128)
+#define TYPE_STRING 0 /* Redis' number of the type */
+
+struct digest_walk {
+    uint32_t database;
+    uint64_t position;
+    bool is_begun; /* the database's number has been mixed in */
+    uint8_t total[SHA1_SIZE];
+};
+
+void digest_xor(uint8_t digest[SHA1_SIZE], struct stave_bytes data)
+{
+    uint8_t hash[SHA1_SIZE];
+    sha1(data.data, data.size, hash);
+    for (size_t i = 0; i < SHA1_SIZE; i++) digest[i] ^= hash[i];
+}
+
+void digest_mix(uint8_t digest[SHA1_SIZE], struct stave_bytes data)
+{
+    digest_xor(digest, data);
+    sha1(digest, SHA1_SIZE, digest);
+}
+
+void digest_mix_number(uint8_t digest[SHA1_SIZE], uint32_t number)
+{
+    const uint8_t bytes[4] = {(uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8),
+                              (uint8_t)number};
+    digest_mix(digest, stave_bytes(bytes, sizeof bytes));
+}
+
+void digest_item(uint8_t digest[SHA1_SIZE], const struct item *item)
+{
+    digest_mix_number(digest, TYPE_STRING);
+    digest_mix(digest, item->value);
+    if (item->expires_at_ms != 0) digest_xor(digest, stave_text("!!expire!!"));
+}
+
+void digest_text(const uint8_t digest[SHA1_SIZE], char ret_text[DIGEST_TEXT_SIZE])
+{
+    for (size_t i = 0; i < SHA1_SIZE; i++) (void)snprintf(ret_text + 2 * i, 3, "%02x", digest[i]);
+}
+
+static enum stave_status gather_key(void *context, struct stave_bytes key, const struct item *item)
+{
+    (void)item;
+    struct buffer *keys = context;
+    enum stave_status status = buffer_append_le32(keys, (uint32_t)key.size);
+    if (status == STAVE_OK) status = buffer_append(keys, key.data, key.size);
+    return status;
+}
+
+/* All keys are asked for, so that those on disk are brought together. */
+static enum stave_status digest_keys(struct call *call, uint32_t database, const struct buffer *keys,
+                                     uint8_t total[SHA1_SIZE])
+{
+    enum stave_status result = STAVE_OK;
+    for (size_t at = 0; at < keys->size;) {
+        const size_t size = load_le32(keys->data + at);
+        const struct stave_bytes key = {keys->data + at + sizeof(uint32_t), size};
+        at += sizeof(uint32_t) + size;
+        struct item item;
+        const enum stave_status status = transaction_get(call->transaction, database, key, &item);
+        if (status != STAVE_OK) result = status;
+        if (status != STAVE_OK && status != STAVE_WOULD_BLOCK) return status;
+        if (status != STAVE_OK || !item.found) continue;
+        uint8_t digest[SHA1_SIZE] = {0};
+        digest_mix(digest, key);
+        digest_item(digest, &item);
+        for (size_t i = 0; i < SHA1_SIZE; i++) total[i] ^= digest[i];
+        digest_xor(total, stave_bytes(NULL, 0));
+    }
+    return result;
+}
+
+/* A slice of the database at hand; `walk` changes only if all of it went well. */
+static enum stave_status digest_slice(struct call *call, struct digest_walk *walk)
+{
+    struct digest_walk next = *walk;
+    uint64_t count = 1;
+    if (!walk->is_begun) {
+        const enum stave_status status = transaction_count(call->transaction, walk->database, &count);
+        if (status != STAVE_OK) return status;
+        if (count > 0) digest_mix_number(next.total, next.database);
+        next.is_begun = true;
+    }
+    if (count > 0) {
+        struct buffer keys = BUFFER_NONE;
+        enum stave_status status = transaction_scan(call->transaction, walk->database, &next.position,
+                                                    SLICE_KEY_COUNT, gather_key, &keys);
+        if (status == STAVE_OK) status = digest_keys(call, walk->database, &keys, next.total);
+        buffer_free(&keys);
+        if (status != STAVE_OK) return status;
+    }
+    if (next.position == 0) {
+        next.database++;
+        next.is_begun = false;
+    }
+    *walk = next;
+    return STAVE_OK;
+}
+
+enum stave_status digest_run(struct call *call)
+{
+    struct digest_walk *walk = call->state;
+    if (walk == NULL) walk = memory_alloc_zero(1, sizeof(*walk));
+    if (walk == NULL) return STAVE_NO_MEMORY;
+    transaction_look(call->transaction);
+    do {
+        const enum stave_status status = digest_slice(call, walk);
+        if (status != STAVE_OK && call->state == NULL) memory_free(walk);
+        if (status != STAVE_OK) return status;
+        if (walk->database < call->server->database_count && walk->is_begun && !call->in_exec)
+            return call_yield(call, walk, memory_free);
+    } while (walk->database < call->server->database_count);
+
+    char text[DIGEST_TEXT_SIZE];
+    digest_text(walk->total, text);
+    reply_simple(call->reply, text);
+    memory_free(walk);
+    call->state = NULL;
+    call->free_state = NULL;
+    return STAVE_OK;
+}

@@ -385,6 +385,7 @@ static bool run_request(struct connection *connection, const struct parsed_reque
                   "commands. Connection from %s aborted.",
                   connection->client.address);
         connection->client.flags |= CLIENT_KILLED;
+        connection->stops |= STOP_CLOSING;
         return false;
     }
     const struct request request = {.arguments = arguments,

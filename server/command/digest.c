@@ -80,8 +80,7 @@ static enum stave_status digest_keys(struct call *call, uint32_t database, const
         uint8_t digest[SHA1_SIZE] = {0};
         digest_mix(digest, key);
         digest_item(digest, &item);
-        for (size_t i = 0; i < SHA1_SIZE; i++) total[i] ^= digest[i];
-        digest_xor(total, stave_bytes(NULL, 0));
+        digest_xor(total, stave_bytes(digest, sizeof digest));
     }
     return result;
 }

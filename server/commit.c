@@ -2,8 +2,11 @@
 /*
  * The commit: nothing, one write, or one batch.
  *
- *   CM1  A command that only reads, but in several steps, is run again when any write came between: all it
- *        answers was true at one moment.
+ *   CM1  What a command answers that reads several keys was true at one moment. So its keys are looked at once
+ *        more at its end: those that were there must be as they were; and meanwhile no loop may have
+ *        committed a batch (of which half could be in sight) or a deletion (which can hide that an absent key
+ *        was there for a moment). Otherwise the command is run again.
+ *   CM2  A loop's commit version is odd while it commits a batch or a deletion.
  */
 #include <assert.h>
 #include <string.h>
@@ -116,15 +119,58 @@ static void touch_watchers(struct transaction *transaction)
     }
 }
 
+/* The sum of all loops' versions; false: one is at it just now. */
+static bool sum_versions(const struct server *server, uint64_t *ret_sum)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < server->loop_count; i++) {
+        const uint64_t number = atomic_load(&server->commit_versions[i].number);
+        if (number % 2 == 1) return false;
+        sum += number;
+    }
+    *ret_sum = sum;
+    return true;
+}
+
+static bool is_as_noted(const struct transaction *transaction, const struct read_note *note)
+{
+    struct stave_info info;
+    const enum stave_status status =
+        stave_info(transaction->server->databases[note->database], note->key, &info);
+    if (status == STAVE_NOT_FOUND) return note->sequence == 0;
+    return status == STAVE_OK && info.sequence == note->sequence;
+}
+
+/* CM1 */
+static enum stave_status check_reads(const struct transaction *transaction)
+{
+    if (transaction->note_count < 2) return STAVE_OK;
+    uint64_t before;
+    uint64_t after;
+    if (!sum_versions(transaction->server, &before)) return STAVE_CONFLICT;
+    for (size_t i = 0; i < transaction->note_count; i++) {
+        if (!is_as_noted(transaction, &transaction->notes[i])) return STAVE_CONFLICT;
+    }
+    if (!sum_versions(transaction->server, &after)) return STAVE_CONFLICT;
+    return before == after ? STAVE_OK : STAVE_CONFLICT;
+}
+
+static enum stave_status commit_staged(struct transaction *transaction)
+{
+    const bool single = is_single(transaction);
+    if (single && transaction->staged[0].kind == STAGED_PUT) return commit_single(transaction);
+
+    _Atomic uint64_t *version = &transaction->server->commit_versions[transaction->mode.place].number;
+    (void)atomic_fetch_add(version, 1); /* CM2 */
+    const enum stave_status status = single ? commit_single(transaction) : commit_batch(transaction);
+    (void)atomic_fetch_add(version, 1);
+    return status;
+}
+
 enum stave_status transaction_commit(struct transaction *transaction)
 {
-    if (transaction->staged_count == 0) {
-        if (transaction->mode.is_exclusive || transaction->read_count < 2) return STAVE_OK;
-        const uint64_t sequence = stave_sequence(transaction->server->store);
-        return sequence == transaction->begin_sequence ? STAVE_OK : STAVE_CONFLICT; /* CM1 */
-    }
-    const enum stave_status status =
-        is_single(transaction) ? commit_single(transaction) : commit_batch(transaction);
+    if (transaction->staged_count == 0) return check_reads(transaction);
+    const enum stave_status status = commit_staged(transaction);
     if (status != STAVE_OK) return status;
     (void)atomic_fetch_add_explicit(&transaction->server->dirty, transaction->staged_count,
                                     memory_order_relaxed);

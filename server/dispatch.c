@@ -290,6 +290,7 @@ static enum stave_status attempt(struct run *run, struct call *call)
                     !atomic_load_explicit(&run->dispatcher->server->is_cold, memory_order_relaxed),
         .is_exclusive = run->is_exclusive || dispatcher->server->loop_count == 1,
         .is_writing = (flags_of(run) & COMMAND_READONLY) == 0 || run->command->run == transaction_exec,
+        .place = dispatcher->place,
         .stats = &dispatcher->stats};
     transaction_begin(dispatcher->transaction, &mode);
     const enum stave_status status = run->command->run(call);

@@ -446,7 +446,9 @@ static bool start_loops(struct server *server)
 {
     const size_t count = (size_t)server->config.io_threads;
     server->loops = memory_alloc_zero(count, sizeof(struct loop *));
-    if (server->loops == NULL) return false;
+    server->commit_versions =
+        memory_alloc_aligned(_Alignof(struct commit_version), count * sizeof(struct commit_version));
+    if (server->loops == NULL || server->commit_versions == NULL) return false;
     server->loop_count = count;
     gate_init(&server->gate, count + 1); /* the last place is the main thread's */
     for (size_t i = 0; i < count; i++) {
@@ -485,7 +487,8 @@ static int end(struct server *server, int exit_code)
     }
     upkeep_end(server);
     for (size_t i = 0; i < server->loop_count; i++) loop_free(server->loops[i]);
-    if (server->loops != NULL) gate_free(&server->gate);
+    if (server->loop_count > 0) gate_free(&server->gate);
+    memory_free(server->commit_versions);
     memory_free(server->loops);
     server->loops = NULL;
     server->loop_count = 0;

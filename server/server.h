@@ -80,6 +80,11 @@ struct server_hooks {
     void (*cron)(struct server *server);
 };
 
+/* Odd while the loop commits a batch or a deletion; only it changes it. */
+struct commit_version {
+    _Alignas(64) _Atomic uint64_t number;
+};
+
 struct server {
     struct config config; /* changed under the exclusive gate */
     struct stave *store;
@@ -92,6 +97,7 @@ struct server {
     uint64_t started_monotonic_us;
 
     struct gate gate;
+    struct commit_version *commit_versions; /* one a loop */
     struct loop **loops;
     size_t loop_count;
     struct watch_table *watch;

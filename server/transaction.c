@@ -46,7 +46,6 @@ void transaction_free(struct transaction *transaction)
 void transaction_begin(struct transaction *transaction, const struct transaction_mode *mode)
 {
     transaction->mode = *mode;
-    if (!mode->is_exclusive) transaction->begin_sequence = stave_sequence(transaction->server->store);
 }
 
 /* Empties an array; one that has grown large is freed. */
@@ -75,7 +74,6 @@ void transaction_reset(struct transaction *transaction)
     memory_free(transaction->mappings);
     transaction->mappings = NULL;
     transaction->next_number = 0;
-    transaction->read_count = 0;
     transaction->is_looking = false;
     while (transaction->arena != NULL) {
         struct arena_block *block = transaction->arena;
@@ -137,13 +135,11 @@ void transaction_use(struct transaction *transaction, uint32_t database, struct 
 static enum stave_status note_read(struct transaction *transaction, uint32_t database, struct stave_bytes key,
                                    uint64_t sequence)
 {
-    transaction->read_count++;
     if (!transaction->mode.is_writing) {
         if (sequence != 0)
             transaction->mode.stats->keyspace_hits++;
         else
             transaction->mode.stats->keyspace_misses++;
-        return STAVE_OK;
     }
     if (transaction->mode.is_exclusive) return STAVE_OK;
     if (!transaction_reserve((void **)&transaction->notes, transaction->note_count,
@@ -357,9 +353,7 @@ enum stave_status transaction_get_many(struct transaction *transaction, uint32_t
     status = stave_multi_get(transaction->server->databases[database], keys, count,
                              transaction->mode.may_wait ? 0 : STAVE_READ_NO_WAIT, views, statuses);
     if (status != STAVE_OK) goto done;
-    const size_t reads_before = transaction->read_count;
     status = keep_many(transaction, database, keys, count, views, statuses, ret_items);
-    transaction->read_count = reads_before + 1; /* one moment */
 
 done:
     memory_free(views);

@@ -90,6 +90,7 @@ struct transaction_mode {
     bool may_wait;     /* for the disk */
     bool is_exclusive; /* the gate is held: nothing can come between */
     bool is_writing;   /* what is read is required at the commit (T3) */
+    size_t place;      /* in the gate */
     struct loop_stats *stats;
 };
 

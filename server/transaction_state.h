@@ -36,7 +36,7 @@ struct mapping {
     bool is_flushed; /* no unstaged keys */
 };
 
-/* What a writing command has seen of a key. */
+/* What a command has seen of a key. */
 struct read_note {
     uint32_t database;
     struct stave_bytes key;
@@ -57,8 +57,6 @@ struct arena_block {
 struct transaction {
     struct server *server;
     struct transaction_mode mode;
-    uint64_t begin_sequence; /* of the store, before the first read */
-    size_t read_count;
     bool is_looking; /* transaction_look() */
 
     struct read_note *notes;

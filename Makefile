@@ -1,4 +1,4 @@
-# Stave: make, make run, make test, make test-kill, make bench, make install, make format, make clean.
+# Stave: make, make run, make test, make test-kill, make fuzz, make bench, make install, make format, make clean.
 BUILD ?= build
 PREFIX ?= /usr/local
 JOBS ?= 2
@@ -9,8 +9,9 @@ COMPILE = cmake --build
 CTEST = ctest --output-on-failure -j$(JOBS) --test-dir
 
 KILLS ?= 500
+FUZZ_SECONDS ?= 60
 
-.PHONY: all run test test-packages test-plain test-address test-thread test-kill bench install format clean
+.PHONY: all run test test-packages test-plain test-address test-thread test-kill test-long fuzz bench install format clean
 
 all:
 	@command -v cmake >/dev/null && command -v ninja >/dev/null || \
@@ -56,6 +57,20 @@ test-kill: test-packages
 	STAVE_TEST_KILLS=$(KILLS) $(BUILD)/tests/crash/test_kill
 	STAVE_TEST_KILLS=$(KILLS) STAVE_TEST_KILL_KEYS=1000000 $(BUILD)/tests/crash/test_kill_storm
 
+# The versions of tests that take longer: every point of failure, more crashes, and sizes across 4 GiB (6 GiB of disk).
+test-long: test-packages
+	$(CONFIGURE) -B $(BUILD) -DSTAVE_TESTS=ON
+	$(COMPILE) $(BUILD) -j$(JOBS)
+	STAVE_TEST_STRIDE=1 STAVE_TEST_STEP=1 STAVE_TEST_CUTS=100 STAVE_TEST_SEGMENTS=4000 STAVE_TEST_SLOW=1 \
+		$(CTEST) $(BUILD) -L 'unit|fault|crash' --timeout 3600
+
+# Each fuzz target for FUZZ_SECONDS, with clang's libFuzzer; what it finds stays in build-fuzz/ and can be run by replay_*.
+fuzz:
+	scripts/install-packages.sh fuzz
+	CC=clang $(CONFIGURE) -B build-fuzz -DSTAVE_TESTS=OFF -DSTAVE_FUZZ=ON -DSTAVE_SANITIZE=address,undefined,fuzzer-no-link
+	$(COMPILE) build-fuzz -j$(JOBS)
+	scripts/fuzz.sh build-fuzz $(FUZZ_SECONDS)
+
 bench:
 	scripts/install-packages.sh bench
 	$(CONFIGURE) -B build-bench -DSTAVE_TESTS=OFF -DSTAVE_BENCH=ON
@@ -69,4 +84,4 @@ format:
 	git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r clang-format -i
 
 clean:
-	rm -rf build build-asan build-tsan build-bench
+	rm -rf build build-asan build-tsan build-fuzz build-bench

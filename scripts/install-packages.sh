@@ -1,16 +1,19 @@
 #!/bin/sh
-# Installs the Debian packages that building and testing needs and that are missing: `build`, `test` or `bench`.
+# Installs the Debian packages that building and testing needs and that are missing: `build`, `test`, `fuzz`
+# or `bench`.
 set -eu
 
 build="build-essential cmake ninja-build pkg-config libxxhash-dev libuv1-dev libedit-dev"
 test="$build libcmocka-dev clang-format python3 redis-server redis-tools"
+fuzz="$build clang libclang-rt-14-dev"
 bench="$build g++ liblmdb-dev libleveldb-dev librocksdb-dev libtkrzw-dev libkyotocabinet-dev"
 
 case "${1:-build}" in
 build) wanted=$build ;;
 test) wanted=$test ;;
+fuzz) wanted=$fuzz ;;
 bench) wanted=$bench ;;
-*) echo "usage: $0 [build|test|bench]" >&2; exit 2 ;;
+*) echo "usage: $0 [build|test|fuzz|bench]" >&2; exit 2 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null 2>&1; then

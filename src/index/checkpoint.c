@@ -213,7 +213,9 @@ static enum stave_status check_segments(const uint8_t *bytes, uint32_t segment_c
     for (uint32_t i = 0; i < segment_count; i++) {
         struct checkpoint_segment segment;
         checkpoint_take_segment(bytes, i, &segment);
-        if (!is_segment_sound(&segment)) return STAVE_CORRUPT;
+        const uint8_t *const at = bytes + CONTENTS_SEGMENTS_AT + (size_t)i * CHECKPOINT_SEGMENT_SIZE;
+        if (!is_segment_sound(&segment) || load_le32(at + SEGMENT_ZERO_AT) != 0)
+            return STAVE_CORRUPT; /* C3 */
     }
     return STAVE_OK;
 }

@@ -69,7 +69,7 @@ static void expect_store(const char *path)
     store_close(store);
 }
 
-/* ------------------------------------------------------------------ crashes */
+/* Crashes. */
 
 static void crash_in_child(const char *path, uint64_t nth, bool after)
 {
@@ -100,6 +100,7 @@ static bool crash_at(const char *origin, uint64_t nth, bool after)
     return crashed;
 }
 
+/* "crash between copied and removed" */
 static void a_crash_at_any_step_loses_nothing(void **state)
 {
     (void)state;
@@ -113,7 +114,7 @@ static void a_crash_at_any_step_loses_nothing(void **state)
     scratch_remove(&scratch);
 }
 
-/* ------------------------------------------------------------------ failures */
+/* Failures. */
 
 static bool fail_at(const char *origin, uint64_t nth, int system_error, bool for_good)
 {

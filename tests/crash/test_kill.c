@@ -43,7 +43,7 @@ static void key_text(char ret_key[32], const char *prefix, size_t number)
     (void)snprintf(ret_key, 32, "%s%zu", prefix, number);
 }
 
-/* ---------------------------------------------------------------------------------------------- the child */
+/* The child. */
 
 static void note(struct reported *reported, enum stave_status status)
 {
@@ -111,8 +111,7 @@ static void write_on(const struct round *round)
     _exit(1);
 }
 
-/* ---------------------------------------------------------------------------------------------- the
-   parent */
+/* The parent. */
 
 /* The version a key holds now; what was begun and not reported may be there or not. */
 static void expect_key(struct round *round, struct stave *store, size_t number)

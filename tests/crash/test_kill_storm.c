@@ -75,7 +75,7 @@ struct storm {
     struct model models[WRITER_COUNT]; /* after `done` operations */
 };
 
-/* --------------------------------------------------------------------------------------- the operations */
+/* The operations. */
 
 static size_t choose_size(struct random_source *random)
 {
@@ -160,7 +160,7 @@ static void key_text(char ret_key[32], unsigned key)
     (void)snprintf(ret_key, 32, key % 2 == 0 ? "k%u" : "another key %u", key);
 }
 
-/* --------------------------------------------------------------------------------------------- processes */
+/* Processes. */
 
 static void report_trouble(struct shared *shared, const char *what, long a, uint64_t b, struct stave *store)
 {
@@ -285,7 +285,7 @@ static void run_writers(struct storm *storm)
     for (;;) (void)pause();
 }
 
-/* ----------------------------------------------------------------------------------------- what is there */
+/* What is there. */
 
 struct seen {
     struct cell cell;
@@ -358,7 +358,7 @@ static bool differs(const struct sight *sight, const struct model *model, char r
     return false;
 }
 
-/* ------------------------------------------------------------------------------------------- the reader */
+/* The reader. */
 
 struct watch {
     struct storm *storm;
@@ -453,7 +453,7 @@ static void run_reader(struct storm *storm)
     _exit(0);
 }
 
-/* ---------------------------------------------------------------------------------------------- a round */
+/* A round. */
 
 static void choose_options(struct storm *storm)
 {
@@ -613,7 +613,7 @@ static void killed_writers_lose_nothing_and_readers_see_what_there_was(void **st
     (void)munmap(storm.shared, sizeof(*storm.shared));
 }
 
-/* ------------------------------------------------------------------------------ many writes quickly made */
+/* Many writes quickly made. */
 
 enum { QUICK_STEP = 7919, QUICK_VALUE_SIZE_MAX = 1000 };
 

@@ -61,7 +61,7 @@ static void key_text(char ret_key[32], unsigned key)
     (void)snprintf(ret_key, 32, "key%u", key);
 }
 
-/* ---------------------------------------------------------------------------------------------- the child */
+/* The child. */
 
 static size_t value_size(uint64_t step)
 {
@@ -188,8 +188,7 @@ static void write_on(const struct world *world, struct random_source random)
     _exit(0); /* not closed */
 }
 
-/* ---------------------------------------------------------------------------------------------- the
-   parent */
+/* The parent. */
 
 static void read_key(struct stave *store, unsigned space, unsigned key, struct contents *ret_contents)
 {
@@ -330,6 +329,7 @@ static void run_round(struct world *world)
     scratch_remove(&world->scratch);
 }
 
+/* "power lost again during recovery" */
 static void what_was_durable_survives_the_loss_of_power(void **state)
 {
     (void)state;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What went wrong in relatives of Stave (design.md, section 6), where the system has to fail: see
-   unit/test_catalogue.c. */
+/* What went wrong in relatives of Stave, where the system has to fail: see unit/test_catalogue.c. */
 #include "support/fixture.h"
 
 #include <errno.h>

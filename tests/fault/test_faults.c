@@ -204,8 +204,7 @@ static void the_disk_is_full_from_a_point_on(void **state)
     run_all(*state, FAIL_FROM, FAULT_SPACE, ENOSPC, 3);
 }
 
-/* ---------------------------------------------------------------------------------------------- disk
-   full (P9) */
+/* Disk full (P9). */
 
 static size_t put_until_full(struct stave *store)
 {
@@ -233,6 +232,7 @@ static void put_when_space_returns(struct stave *store)
     store_expect(store, "later", "1");
 }
 
+/* "a disk that fills at any byte": no SIGBUS, reads and deletes go on, writes too once space returns (P9) */
 static void reads_and_deletes_go_on_when_the_disk_is_full(void **state)
 {
     struct fixture *fixture = *state;
@@ -255,8 +255,7 @@ static void reads_and_deletes_go_on_when_the_disk_is_full(void **state)
     fault_choose(FAULT_SYSTEM);
 }
 
-/* ---------------------------------------------------------------------------------------------- failing
-   syncs (P13) */
+/* Failing syncs (P13). */
 
 static void after_a_failed_sync_every_write_is_refused(void **state)
 {

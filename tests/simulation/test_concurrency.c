@@ -49,8 +49,7 @@ static struct random_source seeded(struct shared *shared)
     return (struct random_source){atomic_fetch_add(&shared->seed, 1)};
 }
 
-/* ---------------------------------------------------------------------------------------------- steady
-   keys */
+/* Steady keys. */
 
 static void *overwrite_steady(void *context)
 {
@@ -123,7 +122,7 @@ static void *walk_steady(void *context)
     return NULL;
 }
 
-/* ---------------------------------------------------------------------------------------------- accounts */
+/* Accounts. */
 
 static void *transfer(void *context)
 {
@@ -187,8 +186,7 @@ static void *sum_accounts(void *context)
     return NULL;
 }
 
-/* ----------------------------------------------------------------------------------------------
-   counters, versions */
+/* Counters, versions. */
 
 static enum stave_update_action increment(void *context, struct stave_update *update)
 {
@@ -230,8 +228,7 @@ static void *watch_counter(void *context)
     return NULL;
 }
 
-/* ---------------------------------------------------------------------------------------------- comings
-   and goings */
+/* Comings and goings. */
 
 static void *put_and_delete(void *context)
 {
@@ -278,7 +275,7 @@ static void *keep_up(void *context)
     return NULL;
 }
 
-/* ---------------------------------------------------------------------------------------------- all of it */
+/* All of it. */
 
 static void fill(struct stave *store)
 {

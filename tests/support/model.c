@@ -33,7 +33,7 @@ static void check_status(const struct model *model, enum stave_status status, en
     check(model, status == expected, what, function, line);
 }
 
-/* -------------------------------------------------------------------------------- keys and values */
+/* Keys and values. */
 
 /* Key 0 is empty, key 1 is long; the others have one of three beginnings. */
 static struct stave_bytes key_of(size_t number, uint8_t room[MODEL_KEY_SIZE_MAX])
@@ -101,7 +101,7 @@ static void forget(struct model *model, struct model_value *value, uint64_t sequ
     *value = (struct model_value){.present = false};
 }
 
-/* ---------------------------------------------------------------------------------------------- comparing */
+/* Comparing. */
 
 static void compare_key(struct model *model, struct stave *space, const struct model_value *expected,
                         size_t number)
@@ -199,7 +199,7 @@ void model_compare(struct model *model, struct stave *store)
     }
 }
 
-/* -------------------------------------------------------------------------------- single writes */
+/* Single writes. */
 
 struct chosen {
     size_t number; /* of the space */
@@ -350,7 +350,7 @@ static void step_update(struct model *model)
     }
 }
 
-/* -------------------------------------------------------------------------------- batches, spaces */
+/* Batches, spaces. */
 
 static void swap_spaces(struct model *model, size_t a, size_t b)
 {
@@ -480,7 +480,7 @@ static void step_swap(struct model *model)
     swap_spaces(model, a, b);
 }
 
-/* ------------------------------------------------------------------------------------------------ reading */
+/* Reading. */
 
 static void step_get(struct model *model)
 {
@@ -553,7 +553,7 @@ static void step_random_key(struct model *model)
     stave_free(key.data);
 }
 
-/* ------------------------------------------------------------------------------------------------- upkeep */
+/* Upkeep. */
 
 static void step_compact(struct model *model)
 {
@@ -661,7 +661,7 @@ static void step_reopen(struct model *model)
     model_compare(model, model->store);
 }
 
-/* -------------------------------------------------------------------------------------------------- steps */
+/* Steps. */
 
 struct weighted {
     unsigned weight;

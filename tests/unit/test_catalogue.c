@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What went wrong in relatives of Stave (design.md, section 6): each a test by name. Those that need a
- * failing system are in tests/fault/test_catalogue.c; some have a test of their own elsewhere, named here:
+ * What went wrong in relatives of Stave, each quoted above the test that guards against it.
  *
- *   deletes and puts racing the move of their record           unit/test_compaction.c
- *   puts_and_deletes_race_the_moves a victim deleted although its merge failed
- *   unit/test_compaction.c a_damaged_victim_is_kept_and_named copies not synced, crash between "copied" and
- *   "removed"    crash/test_compaction.c a_crash_at_any_step_loses_nothing a segment filled between two
- *   syncs never synced            crash/test_power.c power lost again during recovery
- *      crash/test_power.c a durable old value destroyed because of a lost newer one  crash/test_power.c
- *   a disk that fills at any byte                              fault/test_faults.c
- *   a failed open that blocks the next                         unit/test_store_open.c
- *   an_open_that_failed_leaves_...
+ * Here are those that need nothing but the library; others stand in fault/test_catalogue.c (a failing
+ * system), crash/test_power_catalogue.c (a loss of power), or where their subject is tested.
+ * tidy/test_promises.py has the list and finds the tests.
  */
 #include "support/fixture.h"
 

@@ -57,7 +57,7 @@ static struct stave_stats stats_of(struct stave *store)
     return stats;
 }
 
-/* ------------------------------------------------------------------ what is kept, what goes */
+/* What is kept, what goes. */
 
 static void compaction_keeps_every_value_and_gives_space_back(void **state)
 {
@@ -259,7 +259,7 @@ static void a_moved_record_keeps_its_sequence(void **state)
     store_expect(fixture->store, "a", "2");
 }
 
-/* ------------------------------------------------------------------ who is in the way */
+/* Who is in the way. */
 
 static void a_view_stays_valid_while_its_segment_is_removed(void **state)
 {
@@ -381,7 +381,7 @@ static void arguments_are_checked(void **state)
     assert_int_equal(stave_compact(fixture->store, 0, NULL, NULL), STAVE_READ_ONLY);
 }
 
-/* ------------------------------------------------------------------ beside writers */
+/* Beside writers. */
 
 static void the_disk_stays_within_its_ratio(void **state)
 {
@@ -450,6 +450,7 @@ static void race_check(const struct race *race, struct stave *store)
     }
 }
 
+/* "delete racing the move of its record", "put racing the move" */
 static void puts_and_deletes_race_the_moves(void **state)
 {
     struct fixture *fixture = *state;

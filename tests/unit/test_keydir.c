@@ -317,7 +317,7 @@ static void sweeping_drops_stale_entries_and_no_others(void **state)
     keydir_free(&keydir);
 }
 
-/* ---- a reader interrupted by the mutator at the worst moment: K1 ---- */
+/* A reader interrupted by the mutator at the worst moment: K1. */
 
 /* Hashes of bucket 0, told apart by their tags; bit 16, which the first split goes by, is that of `i`. */
 static uint64_t hash_of_bucket_0(uint64_t i)

@@ -90,7 +90,7 @@ static void expect_keys(struct keydir *keydir, uint64_t begin, uint64_t end)
         assert_int_equal(keydir_test_find(keydir, key), keydir_test_location(key, 0));
 }
 
-/* ---- export and import ---- */
+/* Export and import. */
 
 /* K6: a block is loaded once, by its first use, and the table grows on from there. */
 static void an_image_loads_block_by_block_and_grows_on(void **state)
@@ -319,7 +319,7 @@ static void import_without_memory_leaves_the_block_unloaded(void **state)
     image_free(&image);
 }
 
-/* ---- filling by hand ---- */
+/* Filling by hand. */
 
 /* Fills a block with its keys, once with detours. */
 static enum stave_status fill_load(void *context, uint32_t block)
@@ -382,7 +382,7 @@ static void a_damaged_block_can_be_filled_by_hand(void **state)
     image_free(&image);
 }
 
-/* ---- walks ---- */
+/* Walks. */
 
 struct walk {
     uint64_t position;

@@ -225,7 +225,7 @@ static void readers_load_an_image_while_the_mutator_changes_it(void **state)
     scene_free(scene);
 }
 
-/* ---- readers at the very bucket that changes, where the windows are ---- */
+/* Readers at the very bucket that changes, where the windows are. */
 
 enum { FULL_COUNT_MAX = 18, FULL_COUNT_EVEN = 6, RACE_ROUNDS = 4 };
 

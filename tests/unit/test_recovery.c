@@ -115,7 +115,7 @@ static bool from_checkpoint(struct stave *store)
     return stats.open_from_checkpoint;
 }
 
-/* ------------------------------------------------------------------ the end of the log */
+/* The end of the log. */
 
 static void what_was_written_survives_a_kill(void **state)
 {
@@ -363,7 +363,7 @@ static void leftovers_go_and_spaces_stay(void **state)
     store_close(store);
 }
 
-/* ------------------------------------------------------------------ checkpoints */
+/* Checkpoints. */
 
 static void expect_state(struct stave *store)
 {
@@ -521,7 +521,7 @@ static void checkpoints_are_taken_beside_writers(void **state)
     store_close(store);
 }
 
-/* ------------------------------------------------------------------ refresh */
+/* Refresh. */
 
 static void a_reader_follows_rolls_compactions_and_large_values(void **state)
 {

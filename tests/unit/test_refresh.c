@@ -42,7 +42,7 @@ static void end(struct beside *beside, pthread_t thread)
     store_close(beside->store);
 }
 
-/* ---- deleted is no empty value ---- */
+/* Deleted is no empty value. */
 
 static const char *look_for_empty(struct stave *store)
 {
@@ -92,7 +92,7 @@ static void a_key_deleted_is_not_empty_while_a_refresh_is_under_way(void **state
     end(&beside, thread);
 }
 
-/* ---- batches are whole (P5) ---- */
+/* Batches are whole (P5). */
 
 static void write_batch(struct stave *store, uint64_t version)
 {
@@ -147,7 +147,7 @@ static void half_a_batch_is_not_seen_while_a_refresh_is_under_way(void **state)
     end(&beside, thread);
 }
 
-/* ---- what is gone stays away (P4) ---- */
+/* What is gone stays away (P4). */
 
 static void *read_deleted(void *context)
 {

@@ -112,7 +112,7 @@ static void a_snapshot_that_fails_leaves_nothing(void **state)
     store_expect(fixture->store, "a", "b");
 }
 
-/* ------------------------------------------------------------------ beside writers: P5, one moment */
+/* Beside writers: P5, one moment. */
 
 struct writer {
     struct stave *store;

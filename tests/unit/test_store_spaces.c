@@ -3,7 +3,7 @@
    statistics. */
 #include "support/fixture.h"
 
-/* ------------------------------------------------------------------------------------------------ batches */
+/* Batches. */
 
 static void a_batch_applies_as_a_whole(void **state)
 {
@@ -130,7 +130,7 @@ static void a_batch_holds_large_values(void **state)
     fixture_expect_filled(fixture->store, "k", 2, size, 0);
 }
 
-/* ------------------------------------------------------------------------------------------------- spaces */
+/* Spaces. */
 
 static void spaces_are_apart(void **state)
 {
@@ -192,7 +192,7 @@ static void two_spaces_are_swapped(void **state)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------ cursors */
+/* Cursors. */
 
 static size_t walk(struct stave *store, uint64_t position, const char *prefix, uint32_t flags, size_t at_most,
                    uint64_t *ret_position)
@@ -289,7 +289,7 @@ static void a_random_key_is_one_of_the_space(void **state)
     for (size_t number = 0; number < 10; number++) assert_true(seen[number]);
 }
 
-/* ---------------------------------------------------------------------------------------------- snapshots */
+/* Snapshots. */
 
 static void a_snapshot_is_a_store_of_its_own(void **state)
 {
@@ -316,7 +316,7 @@ static void a_snapshot_is_a_store_of_its_own(void **state)
     assert_int_equal(stave_check(path, NULL, NULL, NULL, NULL), STAVE_OK);
 }
 
-/* --------------------------------------------------------------------------------------------------- feed */
+/* Feed. */
 
 static void the_feed_returns_changes_in_order(void **state)
 {
@@ -361,7 +361,7 @@ static void the_feed_says_when_a_sequence_is_gone(void **state)
     assert_true(stats.feed_floor > 1);
 }
 
-/* --------------------------------------------------------------------------------------------- compaction */
+/* Compaction. */
 
 static bool cancel_at_once(void *context, uint64_t done, uint64_t total)
 {

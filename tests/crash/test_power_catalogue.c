@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What went wrong in relatives of Stave (see unit/test_catalogue.c), where it takes a loss of power to show.
+ *
+ * A child writes and ends at a known place; of what was not durable then all, some or nothing is kept.
+ */
+#include "support/fixture.h"
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/fault.h"
+#include "support/power_loss.h"
+
+enum { IMAGES = 8, KEY_COUNT = 150, VALUE_SIZE = 1000 };
+
+static struct stave_options quiet_options(void)
+{
+    struct stave_options options = small_options();
+    options.sync = STAVE_SYNC_NONE;
+    options.manual_compaction = true;
+    return options;
+}
+
+typedef void (*write_call)(struct stave *store);
+typedef void (*expect_call)(struct stave *store);
+
+static void write_in_child(const struct scratch *scratch, const char *shadow, write_call write)
+{
+    const struct stave_options options = quiet_options();
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        fault_power_begin(scratch->store, shadow);
+        write(store_open(scratch->store, &options));
+        _exit(0); /* not closed: the power is off */
+    }
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void lose_power_after(write_call write, expect_call expect)
+{
+    struct scratch scratch;
+    char shadow[SCRATCH_PATH_SIZE];
+    char image[SCRATCH_PATH_SIZE];
+    const struct stave_options options = quiet_options();
+    scratch_make(&scratch);
+    scratch_path(&scratch, "shadow", shadow);
+    scratch_path(&scratch, "image", image);
+    assert_int_equal(mkdir(scratch.store, 0700), 0);
+    assert_int_equal(mkdir(shadow, 0700), 0);
+    write_in_child(&scratch, shadow, write);
+    for (uint64_t seed = 0; seed < IMAGES; seed++) { /* the seed says how much is kept: L4 */
+        power_loss_compose(scratch.store, shadow, image, seed);
+        struct stave *store = store_open(image, &options);
+        expect(store);
+        store_close(store);
+        scratch_remove_tree(image);
+    }
+    scratch_remove(&scratch);
+}
+
+static void must(enum stave_status status)
+{
+    if (status != STAVE_OK) _exit(2);
+}
+
+static void expect_version(struct stave *store, size_t number, uint64_t older, uint64_t newer)
+{
+    char key[32];
+    struct stave_value value = {0};
+    (void)snprintf(key, sizeof(key), "k%zu", number);
+    const enum stave_status status = stave_get(store, stave_text(key), &value);
+    if (status != STAVE_OK) fail_msg("%s: %d", key, (int)status);
+    assert_int_equal(value.size, VALUE_SIZE);
+    if (!bytes_are(value.data, value.size, number + (older << 32)) &&
+        !bytes_are(value.data, value.size, number + (newer << 32)))
+        fail_msg("%s has another value", key);
+    stave_free(value.data);
+}
+
+/* Durable values, moved. */
+
+static void write_and_move(struct stave *store)
+{
+    fixture_fill(store, "gone", KEY_COUNT, VALUE_SIZE, 1);
+    fixture_fill(store, "k", KEY_COUNT, VALUE_SIZE, 1);
+    fixture_delete(store, "gone", KEY_COUNT);
+    must(stave_sync(store));
+    must(stave_compact(store, STAVE_COMPACT_ALL, NULL, NULL));
+}
+
+static void expect_moved(struct stave *store)
+{
+    fixture_expect_filled(store, "k", KEY_COUNT, VALUE_SIZE, 1);
+    fixture_expect_absent(store, "gone", KEY_COUNT);
+}
+
+/* "copies not synced before originals are removed" (P2, P4) */
+static void copies_are_durable_before_their_originals_are_removed(void **state)
+{
+    (void)state;
+    lose_power_after(write_and_move, expect_moved);
+}
+
+/* Durable values, overwritten and deleted without a sync, then compacted. */
+
+static void overwrite_and_move(struct stave *store)
+{
+    fixture_fill(store, "k", KEY_COUNT, VALUE_SIZE, 1);
+    must(stave_sync(store));
+    fixture_fill(store, "k", KEY_COUNT / 2, VALUE_SIZE, 2);
+    must(stave_compact(store, STAVE_COMPACT_ALL, NULL, NULL));
+    fixture_fill(store, "k", KEY_COUNT / 4, VALUE_SIZE, 2);
+}
+
+static void expect_one_of_two(struct stave *store)
+{
+    for (size_t number = 0; number < KEY_COUNT; number++)
+        expect_version(store, number, 1, number < KEY_COUNT / 2 ? 2 : 1);
+}
+
+/* "a durable old value destroyed by compaction because of a newer one that power loss then took" (P2, P3) */
+static void a_durable_value_is_not_given_up_for_one_that_power_loss_takes(void **state)
+{
+    (void)state;
+    lose_power_after(overwrite_and_move, expect_one_of_two);
+}
+
+/* Segments filled between two syncs. */
+
+static void fill_segments_and_sync(struct stave *store)
+{
+    const struct stave_write durable = {.flags = STAVE_DURABLE};
+    fixture_fill(store, "k", KEY_COUNT, VALUE_SIZE, 1); /* more than two segments */
+    must(stave_put_with(store, stave_text("last"), stave_text("1"), &durable, NULL));
+}
+
+static void expect_all(struct stave *store)
+{
+    fixture_expect_filled(store, "k", KEY_COUNT, VALUE_SIZE, 1);
+    store_expect(store, "last", "1");
+}
+
+/* "the segment that filled between two syncs never synced" (P2) */
+static void a_durable_write_makes_the_segments_before_it_durable(void **state)
+{
+    (void)state;
+    lose_power_after(fill_segments_and_sync, expect_all);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(copies_are_durable_before_their_originals_are_removed),
+        cmocka_unit_test(a_durable_value_is_not_given_up_for_one_that_power_loss_takes),
+        cmocka_unit_test(a_durable_write_makes_the_segments_before_it_durable),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

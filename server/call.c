@@ -27,12 +27,11 @@ bool call_integer_between(struct call *call, size_t index, int64_t min, int64_t 
                           int64_t *ret_value)
 {
     int64_t value;
-    if (!number_parse_integer(call->arguments[index], &value)) {
-        (void)call_error(call, "ERR value is not an integer or out of range");
-        return false;
-    }
-    if (value < min || value > max) {
-        (void)call_error(call, "%s", error != NULL ? error : "ERR value is out of range");
+    const bool is_integer = number_parse_integer(call->arguments[index], &value);
+    if (!is_integer || value < min || value > max) {
+        const char *redis =
+            is_integer ? "ERR value is out of range" : "ERR value is not an integer or out of range";
+        (void)call_error(call, "%s", error != NULL ? error : redis);
         return false;
     }
     *ret_value = value;

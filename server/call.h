@@ -50,7 +50,7 @@ bool call_is(const struct call *call, size_t index, const char *word);
  * answer "ERR value is not an integer or out of range" has been given: return STAVE_OK.
  */
 bool call_integer(struct call *call, size_t index, int64_t *ret_value);
-/* The same with bounds and an error text of the command's own (NULL: Redis' for a range). */
+/* The same with bounds, and with an error text of the command's own for both (NULL: Redis' for each). */
 bool call_integer_between(struct call *call, size_t index, int64_t min, int64_t max, const char *error,
                           int64_t *ret_value);
 

@@ -131,7 +131,7 @@ void connection_close(struct connection *connection)
         connection->yielded.free_state(connection->yielded.state);
     }
     connection->yielded = (struct dispatch_state){0};
-    output_free(&connection->output);
+    output_close(&connection->output);
     buffer_free(&connection->input);
     free_parser(connection);
     count_memory(connection, 0);

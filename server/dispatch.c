@@ -134,14 +134,11 @@ static bool find_command(struct run *run)
     if (command->subcommands != NULL && request->argument_count > 1) {
         const struct command *sub = command_find_subcommand(command, request->arguments[1]);
         if (sub == NULL || (sub->flags & COMMAND_DESCRIBED) != 0) {
-            if (command->run == NULL || sub != NULL) {
-                refuse_unknown(run, command);
-                return false;
-            }
-        } else {
-            command = sub;
-            run->number = command_number(sub);
+            refuse_unknown(run, command);
+            return false;
         }
+        command = sub;
+        run->number = command_number(sub);
     }
     run->command = command;
     return true;
@@ -397,6 +394,7 @@ static enum dispatch_outcome check_and_run(struct run *run)
         (void)snprintf(text, sizeof text, "ERR wrong number of arguments for '%s' command", name);
         return refuse_with(run, text);
     }
+    run->client->last_command = run->command;
     const char *error = refusal_of(run);
     if (error != NULL) return refuse_with(run, error);
     if (is_paused(run)) return DISPATCH_PAUSED;
@@ -417,7 +415,6 @@ enum dispatch_outcome dispatch(struct dispatcher *dispatcher, struct client *cli
 
     client->command_count++;
     client->active_ms = dispatcher->now_ms;
-    if (run.command != NULL) client->last_command = run.command;
     dispatcher->stats.commands_processed++;
     client->flags &= ~(uint32_t)CLIENT_REPLY_SKIP;
     if ((client->flags & CLIENT_REPLY_SKIP_NEXT) != 0) {

@@ -264,7 +264,7 @@ uint64_t output_drop_withheld(struct output *output)
     return reply_count;
 }
 
-void output_free(struct output *output)
+void output_close(struct output *output)
 {
     while (output->first != NULL) {
         struct output_piece *piece = output->first;

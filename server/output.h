@@ -70,6 +70,6 @@ static inline bool output_is_sendable(const struct output *output)
     return output->sent < output->released;
 }
 
-void output_free(struct output *output);
+void output_close(struct output *output);
 
 #endif

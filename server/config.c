@@ -118,6 +118,8 @@ enum stave_status config_get(const struct config *config, struct stave_bytes pat
     enum stave_status status = buffer_append(&text, pattern.data, pattern.size);
     if (status == STAVE_OK) status = buffer_append_zero(&text, 1);
     struct buffer value = {0};
+    const char *asked = (const char *)text.data;
+    const bool is_pattern = status == STAVE_OK && strpbrk(asked, "*?[") != NULL;
     for (int i = 0; config_directives[i].name != NULL && status == STAVE_OK; i++) {
         const struct directive *directive = &config_directives[i];
         const char *names[] = {directive->name, directive->alias};
@@ -125,7 +127,8 @@ enum stave_status config_get(const struct config *config, struct stave_bytes pat
         status = config_value_format(config, i, &value);
         if (status == STAVE_OK) status = buffer_append_zero(&value, 1);
         for (size_t n = 0; n < 2 && status == STAVE_OK; n++)
-            if (matches((const char *)text.data, names[n])) call(context, names[n], (const char *)value.data);
+            if (matches(asked, names[n]))
+                call(context, is_pattern ? names[n] : asked, (const char *)value.data);
     }
     buffer_free(&value);
     buffer_free(&text);

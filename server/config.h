@@ -42,7 +42,6 @@ enum config_loglevel {
     LOGLEVEL_VERBOSE,
     LOGLEVEL_NOTICE,
     LOGLEVEL_WARNING,
-    LOGLEVEL_NOTHING
 };
 enum config_access { CONFIG_ACCESS_NO, CONFIG_ACCESS_YES, CONFIG_ACCESS_LOCAL };
 
@@ -136,7 +135,10 @@ enum stave_status config_copy(const struct config *config, struct config *ret_co
 enum stave_status config_load(struct config *config, int argument_count, char **arguments,
                               struct buffer *ret_warnings, char ret_error[CONFIG_ERROR_SIZE]);
 
-/* Names and values that match a glob pattern, in any case. */
+/*
+ * Names and values that match a glob pattern, in any case; a name without signs of a pattern as it is asked
+ * for.
+ */
 typedef void (*config_call)(void *context, const char *name, const char *value);
 enum stave_status config_get(const struct config *config, struct stave_bytes pattern, config_call call,
                              void *context);

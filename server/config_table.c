@@ -18,9 +18,11 @@
 
 static const struct directive_word fsync_words[] = {
     {"everysec", APPENDFSYNC_EVERYSEC}, {"always", APPENDFSYNC_ALWAYS}, {"no", APPENDFSYNC_NO}, {NULL, 0}};
-static const struct directive_word level_words[] = {
-    {"debug", LOGLEVEL_DEBUG},     {"verbose", LOGLEVEL_VERBOSE}, {"notice", LOGLEVEL_NOTICE},
-    {"warning", LOGLEVEL_WARNING}, {"nothing", LOGLEVEL_NOTHING}, {NULL, 0}};
+static const struct directive_word level_words[] = {{"debug", LOGLEVEL_DEBUG},
+                                                    {"verbose", LOGLEVEL_VERBOSE},
+                                                    {"notice", LOGLEVEL_NOTICE},
+                                                    {"warning", LOGLEVEL_WARNING},
+                                                    {NULL, 0}};
 static const struct directive_word access_words[] = {
     {"no", CONFIG_ACCESS_NO}, {"yes", CONFIG_ACCESS_YES}, {"local", CONFIG_ACCESS_LOCAL}, {NULL, 0}};
 

@@ -131,9 +131,9 @@ static enum stave_status store_memory(const struct place *place, struct stave_by
     if (has_percent) {
         char text[TEXT_SIZE];
         const char *rest;
-        if (!parse_integer(word, 10, &rest, text, &value) || strcmp(rest, "%") != 0 || value < 0 ||
-            value > 100)
+        if (!parse_integer(word, 10, &rest, text, &value) || strcmp(rest, "%") != 0 || value < 0)
             return refuse(place, "argument must be a memory or percent value");
+        if (value > 100) return refuse(place, "percentage argument must be less or equal to 100");
         *(int64_t *)field(place) = -value;
         return STAVE_OK;
     }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "server/log.h"
+#include "server/metrics.h"
 #include "server/run.h"
 #include "stave.h"
 
@@ -110,6 +111,7 @@ int main(int argument_count, char **arguments)
     if (!server_init(&server)) return 1;
     if (readlink("/proc/self/exe", server.executable, sizeof server.executable - 1) < 0)
         server.executable[0] = 0;
+    metrics_install(&server);
     greet(&server);
     write_pid_file(&server.config);
     const int exit_code = server_run(&server);

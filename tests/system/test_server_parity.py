@@ -147,9 +147,11 @@ def main():
 
 
 def start_ours():
-    from stave_server import StaveServer
+    from stave_server import Server
 
-    return StaveServer("--enable-debug-command", "yes")
+    server = Server(enable_debug_command="yes")
+    server.stop = server.close
+    return server
 
 
 def compare_all(paths, ports):

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* Lines of MONITOR. */
+#include "server/monitor.h"
+
+#include <sys/time.h>
+
+#include "base/buffer.h"
+#include "net/words.h"
+#include "server/call.h"
+#include "server/loop.h"
+#include "server/secret.h"
+#include "server/server.h"
+
+static enum stave_status append_arguments(const struct call *call, struct buffer *line)
+{
+    enum stave_status status = STAVE_OK;
+    for (size_t i = 0; i < call->argument_count && status == STAVE_OK; i++) {
+        status = buffer_append(line, " ", 1);
+        if (status != STAVE_OK) break;
+        const bool is_secret = secret_argument(call->command, call->arguments, call->argument_count, i);
+        status = words_quote(line, is_secret ? stave_text("(redacted)") : call->arguments[i]);
+    }
+    return status;
+}
+
+static enum stave_status format_line(const struct call *call, struct buffer *line)
+{
+    struct timeval now;
+    gettimeofday(&now, NULL);
+    enum stave_status status = buffer_append_format(
+        line, "+%lld.%06ld [%u %s]", (long long)now.tv_sec, (long)now.tv_usec, call->database,
+        call->client->flags & CLIENT_UNIX_SOCKET ? "unix:" : call->client->address);
+    if (status == STAVE_OK) status = append_arguments(call, line);
+    if (status == STAVE_OK) status = buffer_append(line, "\r\n", 2);
+    return status;
+}
+
+static void send_line(struct server *server, const struct buffer *line)
+{
+    for (struct client *client = client_next(server, NULL); client != NULL;
+         client = client_next(server, client))
+        if (client->flags & CLIENT_MONITOR && !(client->flags & CLIENT_KILLED))
+            client_send(client, buffer_bytes(line));
+}
+
+void monitor_feed(struct call *call)
+{
+    struct buffer line = {0};
+    if (call->command->flags & (COMMAND_SKIP_MONITOR | COMMAND_ADMIN)) return;
+    if (format_line(call, &line) == STAVE_OK) {
+        const size_t place = call->client->loop->index;
+        gate_exclude(&call->server->gate, place);
+        send_line(call->server, &line);
+        gate_admit(&call->server->gate, place);
+    }
+    buffer_free(&line);
+}

@@ -15,7 +15,7 @@
 
 #include "store/store.h"
 
-/* write_lock. Bytes of all segments, of what compaction writes or removes, and of the rest of the next tail. */
+/* write_lock. Bytes of all segments, of what compaction writes or removes, of the rest of the next tail. */
 uint64_t pressure_disk_size(const struct store *store);
 
 /* What they may take when a segment is begun, with so many live bytes. */

@@ -221,9 +221,11 @@ def main():
 
 
 def start_ours():
-    from stave_server import StaveServer
+    from stave_server import Server
 
-    return StaveServer()
+    server = Server()
+    server.stop = server.close
+    return server
 
 
 if __name__ == "__main__":

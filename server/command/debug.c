@@ -22,6 +22,7 @@
 #define NUMBER_TEXT_SIZE 64
 #define TEXT_SIZE_MAX 4096 /* of an argument that is shown */
 #define NS_PER_S 1e9
+#define POPULATE_KEY_SIZE 128          /* with a final zero; longer keys are cut */
 #define POPULATE_COUNT INT64_C(4096)   /* keys made in one turn */
 #define POPULATE_SIZE INT64_C(4194304) /* bytes of values made in one turn */
 #define SLEEP_SECONDS_MAX 1e6
@@ -89,7 +90,7 @@ static enum stave_status debug_object(struct call *call)
 }
 
 struct population {
-    char prefix[128];
+    char prefix[POPULATE_KEY_SIZE];
     int64_t count;
     int64_t size; /* of a value; 0: as long as its text */
     int64_t next; /* key to be made */
@@ -101,10 +102,10 @@ static enum stave_status populate_one(struct call *call, const struct population
     char text[NUMBER_TEXT_SIZE];
     const size_t length = (size_t)snprintf(text, sizeof text, "value:%" PRId64, population->next);
     const size_t size = population->size > 0 ? (size_t)population->size : length;
-    const size_t room = sizeof population->prefix + NUMBER_TEXT_SIZE;
-    char *key = transaction_alloc(call->transaction, room);
+    char *key = transaction_alloc(call->transaction, POPULATE_KEY_SIZE);
     if (key == NULL) return STAVE_NO_MEMORY;
-    const size_t key_size = (size_t)snprintf(key, room, "%s:%" PRId64, population->prefix, population->next);
+    (void)snprintf(key, POPULATE_KEY_SIZE, "%s:%" PRId64, population->prefix, population->next);
+    const size_t key_size = strlen(key);
 
     struct item item;
     const enum stave_status status =

@@ -18,7 +18,7 @@
 struct digest_walk {
     uint32_t database;
     uint64_t position;
-    bool is_begun; /* the database's number has been mixed in */
+    bool has_keys; /* one was found: the database's number has been mixed in */
     uint8_t total[SHA1_SIZE];
 };
 
@@ -63,9 +63,18 @@ static enum stave_status gather_key(void *context, struct stave_bytes key, const
     return status;
 }
 
+static void add_item(struct digest_walk *walk, struct stave_bytes key, const struct item *item)
+{
+    uint8_t digest[SHA1_SIZE] = {0};
+    if (!walk->has_keys) digest_mix_number(walk->total, walk->database);
+    walk->has_keys = true;
+    digest_mix(digest, key);
+    digest_item(digest, item);
+    digest_xor(walk->total, stave_bytes(digest, sizeof digest));
+}
+
 /* All keys are asked for, so that those on disk are brought together. */
-static enum stave_status digest_keys(struct call *call, uint32_t database, const struct buffer *keys,
-                                     uint8_t total[SHA1_SIZE])
+static enum stave_status add_keys(struct call *call, const struct buffer *keys, struct digest_walk *walk)
 {
     enum stave_status result = STAVE_OK;
     for (size_t at = 0; at < keys->size;) {
@@ -73,14 +82,11 @@ static enum stave_status digest_keys(struct call *call, uint32_t database, const
         const struct stave_bytes key = {keys->data + at + sizeof(uint32_t), size};
         at += sizeof(uint32_t) + size;
         struct item item;
-        const enum stave_status status = transaction_get(call->transaction, database, key, &item);
-        if (status != STAVE_OK) result = status;
-        if (status != STAVE_OK && status != STAVE_WOULD_BLOCK) return status;
-        if (status != STAVE_OK || !item.found) continue;
-        uint8_t digest[SHA1_SIZE] = {0};
-        digest_mix(digest, key);
-        digest_item(digest, &item);
-        digest_xor(total, stave_bytes(digest, sizeof digest));
+        const enum stave_status status = transaction_get(call->transaction, walk->database, key, &item);
+        if (status == STAVE_OK && item.found) add_item(walk, key, &item);
+        if (status == STAVE_OK) continue;
+        result = status;
+        if (status != STAVE_WOULD_BLOCK) return status;
     }
     return result;
 }
@@ -89,24 +95,20 @@ static enum stave_status digest_keys(struct call *call, uint32_t database, const
 static enum stave_status digest_slice(struct call *call, struct digest_walk *walk)
 {
     struct digest_walk next = *walk;
-    uint64_t count = 1;
-    if (!walk->is_begun) {
-        const enum stave_status status = transaction_count(call->transaction, walk->database, &count);
-        if (status != STAVE_OK) return status;
-        if (count > 0) digest_mix_number(next.total, next.database);
-        next.is_begun = true;
-    }
-    if (count > 0) {
+    uint64_t count;
+    enum stave_status status = transaction_count(call->transaction, walk->database, &count);
+    if (status == STAVE_OK && count > 0) {
         struct buffer keys = BUFFER_NONE;
-        enum stave_status status = transaction_scan(call->transaction, walk->database, &next.position,
-                                                    SLICE_KEY_COUNT, gather_key, &keys);
-        if (status == STAVE_OK) status = digest_keys(call, walk->database, &keys, next.total);
+        status = transaction_scan(call->transaction, walk->database, &next.position, SLICE_KEY_COUNT,
+                                  gather_key, &keys);
+        if (status == STAVE_OK) status = add_keys(call, &keys, &next);
         buffer_free(&keys);
-        if (status != STAVE_OK) return status;
     }
-    if (next.position == 0) {
+    if (status != STAVE_OK) return status;
+    if (count == 0 || next.position == 0) {
         next.database++;
-        next.is_begun = false;
+        next.position = 0;
+        next.has_keys = false;
     }
     *walk = next;
     return STAVE_OK;
@@ -122,8 +124,7 @@ enum stave_status digest_run(struct call *call)
         const enum stave_status status = digest_slice(call, walk);
         if (status != STAVE_OK && call->state == NULL) memory_free(walk);
         if (status != STAVE_OK) return status;
-        if (walk->database < call->server->database_count && walk->is_begun && !call->in_exec)
-            return call_yield(call, walk, memory_free);
+        if (walk->position != 0 && !call->in_exec) return call_yield(call, walk, memory_free);
     } while (walk->database < call->server->database_count);
 
     char text[DIGEST_TEXT_SIZE];

@@ -2,8 +2,8 @@
 /*
  * The commit: nothing, one write, or one batch.
  *
- *   CM1  What a command answers that reads several keys was true at one moment. So its keys are looked at once
- *        more at its end: those that were there must be as they were; and meanwhile no loop may have
+ *   CM1  What a command answers that reads several keys was true at one moment. So its keys are looked at
+ *        once more at its end: those that were there must be as they were; and meanwhile no loop may have
  *        committed a batch (of which half could be in sight) or a deletion (which can hide that an absent key
  *        was there for a moment). Otherwise the command is run again.
  *   CM2  A loop's commit version is odd while it commits a batch or a deletion.

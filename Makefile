@@ -48,7 +48,7 @@ test-address:
 test-thread:
 	$(CONFIGURE) -B build-tsan -DSTAVE_TESTS=ON -DSTAVE_SANITIZE=thread
 	$(COMPILE) build-tsan -j$(JOBS)
-	$$(setarch -R true 2>/dev/null && echo setarch -R) $(CTEST) build-tsan -LE tidy
+	$$(setarch -R true 2>/dev/null && echo setarch -R) $(CTEST) build-tsan -LE 'tidy|single'
 
 # Writers killed KILLS times; takes minutes. STAVE_TEST_SEED repeats a run.
 test-kill: test-packages

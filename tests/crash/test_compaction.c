@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "support/fault.h"
+#include "support/slowness.h"
 
 enum { KEY_COUNT = 400, VALUE_SIZE = 300, LARGE_SIZE = 50000 };
 
@@ -108,7 +109,7 @@ static void a_crash_at_any_step_loses_nothing(void **state)
     scratch_make(&scratch);
     make_store(scratch.store);
     fault_choose(FAULT_DISK_CHANGES);
-    const uint64_t step = environment_number("STAVE_TEST_STEP", 3);
+    const uint64_t step = environment_number("STAVE_TEST_STEP", 2 * TEST_SLOWNESS + 1);
     for (uint64_t nth = 1; crash_at(scratch.store, nth, nth % 2 == 0); nth += step) {
     }
     scratch_remove(&scratch);
@@ -144,7 +145,7 @@ static void fail_everywhere(uint32_t kinds, int system_error, bool for_good)
     scratch_make(&scratch);
     make_store(scratch.store);
     fault_choose(kinds);
-    const uint64_t step = environment_number("STAVE_TEST_STEP", 3);
+    const uint64_t step = environment_number("STAVE_TEST_STEP", 2 * TEST_SLOWNESS + 1);
     for (uint64_t nth = 1; fail_at(scratch.store, nth, system_error, for_good); nth += step) {
     }
     fault_choose(FAULT_SYSTEM);

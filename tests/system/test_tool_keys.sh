@@ -48,12 +48,13 @@ expect_code 0 stave get s -- -x
 expect_text "-y"
 
 # Expiry.
-expect_code 0 stave put s brief here --expire-in 700ms
+expect_code 0 stave put s brief here --expire-in 1h
 expect_code 0 stave get s brief
 expect_text here
 expect_code 0 stave get s brief --json
 expect_json 'it["expires_at_ms"] > 1700000000000'
-sleep 1
+expect_code 0 stave put s brief here --expire-in 1ms
+sleep 0.1
 expect_code 1 stave get s brief
 expect_code 2 stave put s brief here --expire-in soon
 

@@ -21,7 +21,7 @@ expect_text ""
 
 # Beside a writer, until interrupted. (Of a process in the background bash ignores SIGINT; so Python passes it on.)
 python3 - <<'END'
-import json, signal, subprocess, time
+import fcntl, json, select, signal, struct, subprocess, termios, time
 
 signal.alarm(120) # what waits for ever is ended
 started = []
@@ -35,12 +35,22 @@ def interrupt(process, code):
     if process.stdout: process.stdout.read()
     assert process.wait(20) == code, (process.args, process.returncode)
 
+# Bytes of a pipe that nobody has read yet.
+def unread(pipe):
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
+
 def follow():
     watch = start("watch", "s", "--json", stdout=subprocess.PIPE)
-    time.sleep(1)
+    ready = False # once it has begun, it sees every change
+    while not ready:
+        subprocess.run(["stave", "put", "s", "ready", "x", "--durable"], check=True)
+        ready = bool(select.select([watch.stdout], [], [], 0.2)[0])
     for i in range(5):
         subprocess.run(["stave", "put", "s", f"new {i}", "x", "--durable"], check=True)
-    seen = [json.loads(watch.stdout.readline())["key"] for _ in range(5)]
+    seen = []
+    while len(seen) < 5:
+        key = json.loads(watch.stdout.readline())["key"]
+        if key != "ready": seen.append(key)
     assert seen == [f"new {i}" for i in range(5)], seen
     interrupt(watch, 0)
 
@@ -49,7 +59,8 @@ def load_in_part():
     load = start("load", "s", "--format", "tsv", stdin=subprocess.PIPE)
     load.stdin.write(b"".join(b"loaded %d\tx\n" % i for i in range(1500)))
     load.stdin.flush()
-    time.sleep(1.5)
+    while unread(load.stdin) > 0: time.sleep(0.05)
+    time.sleep(0.5)
     interrupt(load, 5)
     assert b"1500 records" in load.stderr.read()
     keys = subprocess.run(["stave", "list", "s", "--prefix", "loaded "], check=True, stdout=subprocess.PIPE).stdout
@@ -60,7 +71,7 @@ def dump_in_part():
     subprocess.run(["stave", "load", "s", "--format", "tsv"], check=True, stdout=subprocess.DEVNULL,
                    input=b"".join(b"bulk %d\t%s\n" % (i, b"x" * 500) for i in range(20000)))
     dump = start("dump", "s", stdout=subprocess.PIPE)
-    time.sleep(1)
+    select.select([dump.stdout], [], [])
     interrupt(dump, 5)
 
 signal.signal(signal.SIGALRM, lambda number, frame: (_ for _ in ()).throw(TimeoutError()))

@@ -10,10 +10,11 @@
 
 #include "index/keydir_bucket.h"
 #include "support/keydir_pages.h"
+#include "support/slowness.h"
 
 enum {
     STABLE_COUNT = 150000, /* keys that are there throughout */
-    CHANGE_COUNT = 500000,
+    CHANGE_COUNT = 500000 / TEST_SLOWNESS,
     READER_COUNT = 3,
     IMAGE_BYTES = 512 << 10,
 };

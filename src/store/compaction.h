@@ -55,6 +55,19 @@ uint64_t segment_oldest(const struct segment *segment);
  */
 uint64_t segments_oldest(const struct store *store, const struct segment *except);
 
+/*
+ * For each bit of a segment's spaces_mask, the sequence since when a space that has keys may have written
+ * records of such a generation; UINT64_MAX: none has.
+ */
+struct living {
+    uint64_t since[64];
+};
+
+/* write_lock */
+void living_take(const struct store *store, struct living *ret_living);
+/* write_lock. False: every key in it belongs to a space that was dropped since, or is dead. */
+bool living_may_be_in(const struct living *living, const struct segment *segment);
+
 /* ------------------------------------------------------------------ compaction.c */
 
 /* The generations that some space maps to, at one moment. One that is missing never comes back. */

@@ -30,6 +30,7 @@ struct candidate {
     uint64_t dead;   /* bytes that come back, expired ones included */
     uint64_t oldest; /* segment_oldest */
     bool is_small;
+    bool is_dropped; /* no space has a key in it, and no tombstone in it is needed */
 };
 
 struct survey {
@@ -109,6 +110,26 @@ static uint32_t retained_incarnation(const struct store *store)
     return incarnation;
 }
 
+/* ------------------------------------------------------------------ dropped spaces */
+
+void living_take(const struct store *store, struct living *ret_living)
+{
+    for (size_t i = 0; i < 64; i++) ret_living->since[i] = UINT64_MAX;
+    for (size_t i = 0; i < STAVE_SPACE_COUNT_MAX; i++) {
+        if (store->count_of[i] == 0) continue;
+        uint64_t *since = &ret_living->since[atomic_load(&store->generation_of[i]) & 63];
+        if (store->generation_since[i] < *since) *since = store->generation_since[i];
+    }
+}
+
+bool living_may_be_in(const struct living *living, const struct segment *segment)
+{
+    if (segment->spaces_mask == 0) return segment->live_count > 0;
+    for (size_t i = 0; i < 64; i++)
+        if (segment->spaces_mask >> i & 1 && living->since[i] <= segment->last_sequence) return true;
+    return false;
+}
+
 /* ------------------------------------------------------------------ the survey */
 
 /* Of the live bytes, how many have expired by now, if expiries are spread evenly. */
@@ -125,7 +146,7 @@ static uint64_t expired_size(const struct segment *segment, uint64_t size, uint6
 }
 
 static struct candidate candidate_of(const struct store *store, struct segment *segment,
-                                     uint64_t others_oldest, uint64_t now_ms)
+                                     const struct living *living, uint64_t others_oldest, uint64_t now_ms)
 {
     const uint64_t size = atomic_load(&segment->end) - SEGMENT_HEADER_SIZE;
     const uint64_t kept = segment->last_sequence < others_oldest ? 0 : segment->tombstone_size;
@@ -133,7 +154,9 @@ static struct candidate candidate_of(const struct store *store, struct segment *
     if (live > size) live = size;
     const bool is_small = size < store->options.segment_size / 2 &&
                           (segment->kind != SEGMENT_LARGE || store->segment_count >= MERGE_LARGE_COUNT);
-    return (struct candidate){segment, size, live, size - live, segment_oldest(segment), is_small};
+    const bool is_dropped = kept == 0 && segment->sealed && !living_may_be_in(living, segment);
+    return (struct candidate){segment,  size,      live, size - live, segment_oldest(segment),
+                              is_small, is_dropped};
 }
 
 /* The lowest segment_oldest of the segments but one, for each: the lowest two do. */
@@ -161,6 +184,8 @@ static bool survey_take(const struct store *store, uint32_t id_end, struct surve
     const uint64_t now_ms = clock_wall_ms();
     uint64_t first;
     uint64_t second;
+    struct living living;
+    living_take(store, &living);
     two_oldest(store, &first, &second);
     survey->oldest = first;
     for (size_t i = 0; i < store->segment_count; i++) {
@@ -169,7 +194,7 @@ static bool survey_take(const struct store *store, uint32_t id_end, struct surve
         if (segment->id >= id_end || !is_eligible(store, segment, feed_incarnation)) continue;
         const uint64_t others_oldest = segment_oldest(segment) == first ? second : first;
         if (segment->last_sequence >= others_oldest) survey->kept_tombstones += segment->tombstone_size;
-        survey->candidates[survey->count++] = candidate_of(store, segment, others_oldest, now_ms);
+        survey->candidates[survey->count++] = candidate_of(store, segment, &living, others_oldest, now_ms);
     }
     return true;
 }
@@ -231,6 +256,7 @@ typedef bool (*rule)(const struct store *store, const struct survey *survey,
 
 static bool is_wholly_dead(const struct candidate *candidate)
 {
+    if (candidate->is_dropped) return true; /* its entries lead nowhere then, and are swept */
     return candidate->live == 0 && candidate->segment->live_size == 0 && candidate->segment->live_count == 0;
 }
 

@@ -51,6 +51,7 @@ void recovery_publish_spaces(struct store *store, const struct replay_spaces *sp
     for (uint32_t i = 0; i < STAVE_SPACE_COUNT_MAX; i++) {
         atomic_store_explicit(&store->generation_of[i], spaces->generation[i], memory_order_release);
         store->count_of[i] = spaces->count[i];
+        store->generation_since[i] = 0;
     }
 }
 

@@ -32,6 +32,7 @@ void spaces_apply(struct store *store, const struct record_spaces *spaces)
     if (spaces->op == RECORD_SPACES_DROP) {
         atomic_store_explicit(&store->generation_of[spaces->a], spaces->generation, memory_order_release);
         store->count_of[spaces->a] = 0;
+        store->generation_since[spaces->a] = atomic_load(&store->sequence);
         if (spaces->generation >= store->next_generation) store->next_generation = spaces->generation + 1;
         background_wake_worker(store);
         return;
@@ -43,4 +44,7 @@ void spaces_apply(struct store *store, const struct record_spaces *spaces)
     store->count_of[spaces->a] = store->count_of[spaces->b];
     atomic_store_explicit(&store->generation_of[spaces->b], generation, memory_order_release);
     store->count_of[spaces->b] = count;
+    const uint64_t since = store->generation_since[spaces->a];
+    store->generation_since[spaces->a] = store->generation_since[spaces->b];
+    store->generation_since[spaces->b] = since;
 }

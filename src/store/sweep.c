@@ -3,9 +3,9 @@
  * The sweep: what dropped spaces leave behind is taken out of the index, and counted as dead for compaction.
  *
  * It goes through the sealed segments by id, one a turn, and reads those that may hold a record of a
- * generation that was given up since the last sweep. A record in the tail is waited for. When all segments
- * that were there at the beginning are done, swept_generation says so; a sweep that is cut short by a close
- * begins again.
+ * generation that was given up since the last sweep, and one of a generation that is still needed; what none
+ * needs compaction removes unread. A record in the tail is waited for. When all segments that were there at
+ * the beginning are done, swept_generation says so; a sweep that is cut short by a close begins again.
  */
 #include "base/memory.h"
 #include "log/scan.h"
@@ -15,6 +15,7 @@
 #include "store/writer.h"
 
 #define PACE_SIZE (UINT64_C(1) << 20)
+#define GENERATIONS_LOOKED_AT (8 * STAVE_SPACE_COUNT_MAX)
 
 struct sweep {
     struct store *store;
@@ -28,7 +29,7 @@ struct sweep {
 
 enum sweep_step {
     SWEEP_DONE,  /* nothing is left to do */
-    SWEEP_LATER, /* what is left is in the tail */
+    SWEEP_LATER, /* what is left is in the tail, or goes unread */
     SWEEP_MORE,
 };
 
@@ -91,11 +92,19 @@ static uint64_t bit_of(uint32_t generation)
     return UINT64_C(1) << (generation & 63);
 }
 
-/* Of the generations given up since the last sweep began, the bits that they have in segment->spaces_mask. */
+/*
+ * Of the generations given up since the last sweep began, the bits that they have in segment->spaces_mask.
+ * The first sweep after an open does not know which those are: it takes all that ever were.
+ */
 static uint64_t dead_mask(const struct store *store, const struct generations *generations)
 {
-    if (!store->sweep_knows) return UINT64_MAX;
     uint64_t mask = 0;
+    if (!store->sweep_knows) {
+        if (store->sweep_goal > GENERATIONS_LOOKED_AT) return UINT64_MAX;
+        for (uint32_t generation = 0; generation < store->sweep_goal; generation++)
+            if (!generations_have(generations, generation)) mask |= bit_of(generation);
+        return mask;
+    }
     for (size_t i = 0; i < STAVE_SPACE_COUNT_MAX; i++)
         if (!generations_have(generations, store->sweep_generations[i]))
             mask |= bit_of(store->sweep_generations[i]);
@@ -115,24 +124,42 @@ static void begin_sweep(struct store *store, const struct generations *generatio
     for (size_t i = 0; i < STAVE_SPACE_COUNT_MAX; i++) store->sweep_generations[i] = generations->sorted[i];
 }
 
-/* write_lock. The next segment that has to be read, if it can be. */
+/* Compaction removes it unread, sooner or later. */
+static bool goes_unread(const struct store *store, const struct living *living, const struct segment *segment)
+{
+    if (!segment->sealed || segment->damaged || segment->tombstone_size > 0) return false;
+    if (store->options.manual_compaction || store->options.feed_retention_size > 0) return false;
+    return !living_may_be_in(living, segment);
+}
+
+/*
+ * write_lock. The next segment that has to be read, if it can be. While one that goes unread is still there
+ * the sweep is not done: it is not known as such after an open.
+ */
 static enum sweep_step next_segment(const struct store *store, struct segment **ret_segment)
 {
+    struct living living;
+    bool is_unread = false;
+    living_take(store, &living);
     for (size_t i = 0; i < store->segment_count; i++) {
         struct segment *segment = store->segments[i];
-        if (segment->id < store->sweep_next_id || !(segment->spaces_mask & store->sweep_mask)) continue;
+        if (!(segment->spaces_mask & store->sweep_mask)) continue;
         if (segment->live_count == 0 && segment->sealed) continue;
+        const bool goes = goes_unread(store, &living, segment);
+        is_unread = is_unread || goes;
+        if (goes || segment->id < store->sweep_next_id) continue;
         *ret_segment = segment;
         return segment->sealed ? SWEEP_MORE : SWEEP_LATER;
     }
-    return SWEEP_DONE;
+    return is_unread ? SWEEP_LATER : SWEEP_DONE;
 }
 
-/* The tail is rolled only when there is much in it. */
+/* `segment` (optional) is the tail, which is rolled only when there is much in it. */
 static enum sweep_step wait_for_tail(struct store *store, const struct segment *segment)
 {
     mutex_lock(&store->write_lock);
-    const bool rolls = segment == store->tail && atomic_load(&segment->end) > store->options.segment_size / 4;
+    const bool rolls = segment != NULL && segment == store->tail &&
+                       atomic_load(&segment->end) > store->options.segment_size / 4;
     const bool rolled = rolls && writer_roll(store) == STAVE_OK;
     mutex_unlock(&store->write_lock);
     return rolled ? SWEEP_MORE : SWEEP_LATER;

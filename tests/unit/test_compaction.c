@@ -162,6 +162,49 @@ static void a_dropped_space_gives_its_room_back(void **state)
     fixture_expect_filled(fixture->store, "keep", 200, VALUE_SIZE, 1);
 }
 
+/* What only dropped spaces have written is removed without being read, whatever is put into them since. */
+static void segments_of_dropped_spaces_alone_go_unread(void **state)
+{
+    struct fixture *fixture = *state;
+    struct stave *space = stave_space(fixture->store, 3);
+    fixture_fill(fixture->store, "keep", 200, VALUE_SIZE, 1);
+    assert_int_equal(stave_compact(fixture->store, 0, NULL, NULL),
+                     STAVE_OK); /* ends in a segment of its own */
+    fixture_fill(space, "k", KEY_COUNT, VALUE_SIZE, 1);
+    assert_int_equal(stave_compact(fixture->store, 0, NULL, NULL), STAVE_OK);
+    const uint64_t read = stats_of(fixture->store).compaction_read;
+    assert_int_equal(stave_drop(space, NULL, NULL), STAVE_OK);
+    fixture_fill(space, "new", 100, VALUE_SIZE, 2);
+    assert_int_equal(stave_compact(fixture->store, 0, NULL, NULL), STAVE_OK);
+    const struct stave_stats stats = stats_of(fixture->store);
+    assert_true(stats.compaction_read - read < KEY_COUNT * VALUE_SIZE / 10);
+    assert_true(stats.log_size < 300 * (VALUE_SIZE + 100) + KEY_COUNT * VALUE_SIZE / 10);
+    for (int round = 0; round < 2; round++) {
+        space = stave_space(fixture->store, 3);
+        assert_int_equal(stave_count(space), 100);
+        fixture_expect_filled(space, "new", 100, VALUE_SIZE, 2);
+        fixture_expect_absent(space, "k", 5);
+        fixture_expect_filled(fixture->store, "keep", 200, VALUE_SIZE, 1);
+        reopen_without_checkpoint(fixture);
+    }
+}
+
+/* A space swapped away keeps its records, and one that was emptied by deletes alone its tombstones. */
+static void what_a_swap_moved_is_not_taken_for_dropped(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture_fill(stave_space(fixture->store, 3), "k", KEY_COUNT, VALUE_SIZE, 1);
+    assert_int_equal(stave_drop(stave_space(fixture->store, 67), NULL, NULL), STAVE_OK);
+    assert_int_equal(stave_swap(fixture->store, 3, 67, NULL, NULL), STAVE_OK);
+    compact(fixture, 0);
+    fixture_expect_filled(stave_space(fixture->store, 67), "k", KEY_COUNT, VALUE_SIZE, 1);
+    assert_int_equal(stave_drop(stave_space(fixture->store, 3), NULL, NULL), STAVE_OK);
+    compact(fixture, STAVE_COMPACT_ALL);
+    fixture_expect_filled(stave_space(fixture->store, 67), "k", KEY_COUNT, VALUE_SIZE, 1);
+    reopen_without_checkpoint(fixture);
+    fixture_expect_filled(stave_space(fixture->store, 67), "k", KEY_COUNT, VALUE_SIZE, 1);
+}
+
 static void dropped_records_are_not_copied(void **state)
 {
     struct fixture *fixture = *state;
@@ -479,6 +522,8 @@ int main(void)
         FIXTURE_TEST(a_tombstone_stays_while_an_older_record_may_be_left),
         FIXTURE_TEST(an_expired_value_goes_and_what_it_hid_does_not_return),
         FIXTURE_TEST(a_dropped_space_gives_its_room_back),
+        FIXTURE_TEST(segments_of_dropped_spaces_alone_go_unread),
+        FIXTURE_TEST(what_a_swap_moved_is_not_taken_for_dropped),
         FIXTURE_TEST(dropped_records_are_not_copied),
         FIXTURE_TEST(small_segments_are_merged),
         FIXTURE_TEST(large_values_are_moved_and_removed),

@@ -83,7 +83,7 @@ extern "C" {
 #define STAVE_STORE_SIZE_MAX UINT64_C(17592186044416) /* 16 TiB */
 #define STAVE_BATCH_COUNT_MAX UINT32_C(1048576)       /* writes in one batch */
 #define STAVE_BATCH_SIZE_MAX UINT64_C(67108864)       /* 64 MiB, values above STAVE_LARGE_SIZE not counted */
-#define STAVE_LARGE_SIZE UINT32_C(4194304)            /* values above this get a file of their own at first */
+#define STAVE_LARGE_SIZE UINT32_C(4194304)            /* values above it, or 1/4 segment, are files */
 #define STAVE_MULTI_GET_COUNT_MAX UINT32_C(1048576)
 
 enum stave_status {
@@ -185,7 +185,7 @@ struct stave_options {
     bool must_exist;     /* STAVE_NOT_FOUND instead of making a store */
     bool must_not_exist; /* STAVE_EXISTS instead of opening one */
     bool accept_damage;  /* open although records that were durable cannot be read (P6); needs read_only */
-    bool skip_verify;    /* gets do not compare values with their checksums */
+    bool skip_verify;    /* gets verify no checksums of what they read */
 
     enum stave_sync sync;
     uint32_t sync_interval_ms; /* default 1000 */

@@ -14,11 +14,22 @@ header = open(root + "/include/stave.h", encoding="utf-8").read().split("*/")[1]
 lines = [line[7:] for line in header.split("\n") if line.startswith(" *     ") or line == " *"]
 text = "\n".join(lines)
 open("header.c", "w").write(text[text.index("#include"):text.index("\n}\n") + 3])
+# The commands shown; watch is told to end by itself.
+shown = [block for block in re.findall(r"^```sh\n(.*?)^```", readme, re.M | re.S) if block.startswith("stave ")]
+page = open(root + "/docs/man/stave.1", encoding="utf-8").read()
+examples = re.search(r"^\.SH EXAMPLES\n\.nf\n(.*?)^\.fi", page, re.M | re.S).group(1)
+shown.append(examples.replace("\\-", "-").replace("| redis-cli --pipe", "> commands.resp"))
+lines = [line for block in shown for line in block.split("\n")]
+open("commands", "w").write("\n".join(re.sub(r"(stave watch [^#]*)", r"\1 --once ", line) for line in lines) + "\n")
 manual = open(root + "/docs/man/stave.3", encoding="utf-8").read()
 for i, program in enumerate(re.findall(r"^\.EX\n(.*?)^\.EE", manual, re.M | re.S)):
     open(f"manual{i}.c", "w").write(program.replace("\\e", "\\"))
 END
 [ -e readme0.c ] || fail "README.md holds no program"
+[ -s commands ] || fail "README.md and stave.1 show no commands"
+mkdir commands-run
+(cd commands-run && bash -euo pipefail ../commands) > out 2> err || fail "the commands shown: $(cat out err)"
+grep -q Bern out || fail "the commands shown: $(cat out)"
 
 flags=(-std=c11 -Wall -Wextra -Wpedantic -Werror -I"$root/include")
 [ -z "${STAVE_SANITIZE:-}" ] || flags+=(-fsanitize="$STAVE_SANITIZE")

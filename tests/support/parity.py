@@ -75,6 +75,19 @@ def elements(raw):
     return [reader.receive() for _ in range(count)] if count >= 0 else None
 
 
+def value_of(raw):
+    """A reply of version 2 as a value of Python; an error as the bytes that came."""
+    parts = elements(raw)
+    if parts is not None:
+        return [value_of(part) for part in parts]
+    line, _, rest = raw.partition(b"\r\n")
+    if line[:1] == b"$":
+        return None if line == b"$-1" else rest[:-2].decode("latin-1")
+    if line[:1] == b":":
+        return int(line[1:])
+    return None if line == b"*-1" else line[1:].decode("latin-1") if line[:1] == b"+" else line
+
+
 # ---------------------------------------------------------------- words of a line
 
 

@@ -163,8 +163,23 @@ class RedisServer:
                 time.sleep(0.05)
         raise RuntimeError("redis-server does not answer")
 
-    def stop(self):
+    def close(self):
         self.process.kill()
         self.process.wait()
         self.log.close()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def missing_program(*names):
+    """Says which of the programs is not installed, if any."""
+    for name in names:
+        if shutil.which(name) is None:
+            print(f"there is no {name}")
+            return True
+    return False

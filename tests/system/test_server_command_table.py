@@ -6,13 +6,13 @@ The notes of key specs are worded by us and are not compared.
 """
 
 import os
-import shutil
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, os.pardir, "support"))
 
-from parity import SKIPPED, Connection, RedisServer, value_of  # noqa: E402
+from parity import SKIPPED, Connection, RedisServer, missing_program, value_of  # noqa: E402
+from stave_server import Server  # noqa: E402
 
 FIELDS = ("name", "arity", "flags", "first key", "last key", "step", "categories", "tips", "key specs", "subcommands")
 
@@ -61,21 +61,10 @@ def compare(redis, ours):
 
 
 def main():
-    for program in ("redis-server", "stave-server"):
-        if shutil.which(program) is None:
-            print(f"there is no {program}")
-            return SKIPPED
-    from stave_server import StaveServer
-
-    redis = RedisServer()
-    try:
-        ours = StaveServer()
-        try:
-            return compare(Connection(redis.port), Connection(ours.port))
-        finally:
-            ours.stop()
-    finally:
-        redis.stop()
+    if missing_program("redis-server", "stave-server"):
+        return SKIPPED
+    with RedisServer() as redis, Server() as ours:
+        return compare(Connection(redis.port), Connection(ours.port))
 
 
 if __name__ == "__main__":

@@ -18,14 +18,14 @@ With --redis two redis-servers are compared, which shows what in a list does not
 
 import glob
 import os
-import shutil
 import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, os.pardir, "support"))
 
-from parity import SKIPPED, Connection, RedisServer, elements, split_words  # noqa: E402
+from parity import SKIPPED, Connection, RedisServer, elements, missing_program, split_words  # noqa: E402
+from stave_server import Server  # noqa: E402
 
 SHOWN_MAX = 300
 
@@ -130,28 +130,10 @@ def main():
     is_redis = "--redis" in arguments
     paths = [argument for argument in arguments if argument != "--redis"]
     paths = paths or sorted(glob.glob(os.path.join(HERE, "parity", "*.txt")))
-    for program in ["redis-server"] if is_redis else ["redis-server", "stave-server"]:
-        if shutil.which(program) is None:
-            print(f"there is no {program}")
-            return SKIPPED
-
-    redis = RedisServer()
-    try:
-        other = RedisServer() if is_redis else start_ours()
-        try:
-            return compare_all(paths, (redis.port, other.port))
-        finally:
-            other.stop()
-    finally:
-        redis.stop()
-
-
-def start_ours():
-    from stave_server import Server
-
-    server = Server(enable_debug_command="yes")
-    server.stop = server.close
-    return server
+    if missing_program("redis-server") or (not is_redis and missing_program("stave-server")):
+        return SKIPPED
+    with RedisServer() as redis, RedisServer() if is_redis else Server(enable_debug_command="yes") as other:
+        return compare_all(paths, (redis.port, other.port))
 
 
 def compare_all(paths, ports):

@@ -11,13 +11,13 @@ FLUSHALL, of which those on the key concerned are shown.
 import argparse
 import os
 import random
-import shutil
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, os.pardir, "support"))
 
-from parity import SKIPPED, Connection, RedisServer  # noqa: E402
+from parity import SKIPPED, Connection, RedisServer, missing_program  # noqa: E402
+from stave_server import Server  # noqa: E402
 
 KEYS = [b"k%d" % number for number in range(6)]
 SHORT_KEYS = [b"s%d" % number for number in range(3)]  # for LCS, whose cost is the product of two lengths
@@ -203,29 +203,11 @@ def main():
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     parser.add_argument("--commands", type=int, default=20000)
     arguments = parser.parse_args()
-    for program in ["redis-server"] if arguments.redis else ["redis-server", "stave-server"]:
-        if shutil.which(program) is None:
-            print(f"there is no {program}")
-            return SKIPPED
-
+    if missing_program("redis-server") or (not arguments.redis and missing_program("stave-server")):
+        return SKIPPED
     print(f"seed {arguments.seed}", flush=True)
-    redis = RedisServer()
-    try:
-        other = RedisServer() if arguments.redis else start_ours()
-        try:
-            return 0 if run((redis.port, other.port), arguments.seed, arguments.commands) else 1
-        finally:
-            other.stop()
-    finally:
-        redis.stop()
-
-
-def start_ours():
-    from stave_server import Server
-
-    server = Server()
-    server.stop = server.close
-    return server
+    with RedisServer() as redis, RedisServer() if arguments.redis else Server() as other:
+        return 0 if run((redis.port, other.port), arguments.seed, arguments.commands) else 1
 
 
 if __name__ == "__main__":

@@ -22,9 +22,15 @@ struct thread_start {
     char name[THREAD_NAME_SIZE];
 };
 
+/* Adaptive: what is held for less than a system call takes is worth a short spin. */
 enum stave_status mutex_init(struct mutex *mutex)
 {
-    return pthread_mutex_init(&mutex->handle, NULL) == 0 ? STAVE_OK : STAVE_NO_MEMORY;
+    pthread_mutexattr_t attributes;
+    if (pthread_mutexattr_init(&attributes) != 0) return STAVE_NO_MEMORY;
+    int result = pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ADAPTIVE_NP);
+    if (result == 0) result = pthread_mutex_init(&mutex->handle, &attributes);
+    (void)pthread_mutexattr_destroy(&attributes);
+    return result == 0 ? STAVE_OK : STAVE_NO_MEMORY;
 }
 
 void mutex_free(struct mutex *mutex)

@@ -156,6 +156,15 @@ static void add_file_size(struct store *store, const char *name, struct stave_st
     (void)file_close(&file, NULL);
 }
 
+static void sum_calls(const struct counters *counters, struct stave_stats *stats)
+{
+    for (int i = 0; i < EPOCH_SHARDS; i++) {
+        stats->put_count += atomic_load(&counters->calls[i].puts);
+        stats->get_count += atomic_load(&counters->calls[i].gets);
+        stats->delete_count += atomic_load(&counters->calls[i].deletes);
+    }
+}
+
 enum stave_status stave_stats(struct stave *handle, struct stave_stats *ret_stats)
 {
     const enum stave_status status = guard_store(handle);
@@ -166,9 +175,6 @@ enum stave_status stave_stats(struct stave *handle, struct stave_stats *ret_stat
     struct keydir_stats index;
     struct stave_stats stats = {
         .size = ret_stats->size,
-        .put_count = atomic_load(&counters->puts),
-        .get_count = atomic_load(&counters->gets),
-        .delete_count = atomic_load(&counters->deletes),
         .sync_count = atomic_load(&counters->syncs),
         .sync_time_us = atomic_load(&counters->sync_time_us),
         .compaction_count = atomic_load(&counters->compactions),
@@ -185,6 +191,7 @@ enum stave_status stave_stats(struct stave *handle, struct stave_stats *ret_stat
         .open_from_checkpoint = store->open_from_checkpoint,
         .failed = atomic_load(&store->failed) != STAVE_OK,
     };
+    sum_calls(counters, &stats);
     mutex_lock(&store->write_lock);
     sum_segments(store, &stats);
     keydir_stat(&store->keydir, &index);

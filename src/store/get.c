@@ -62,7 +62,7 @@ enum stave_status stave_get_with(struct stave *handle, struct stave_bytes key, c
     struct store *store = handle->store;
     struct found found;
     struct stave_bytes part;
-    atomic_fetch_add_explicit(&store->counters.gets, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&calls_of(store)->gets, 1, memory_order_relaxed);
     const uint32_t token = epoch_enter(&store->epoch);
     status = find_live(handle, key, read == NULL ? 0 : read->flags, &found);
     if (status == STAVE_OK) {
@@ -144,7 +144,7 @@ enum stave_status stave_view(struct stave *handle, struct stave_bytes key, const
     enum stave_status status = guard_key(handle, key);
     if (status != STAVE_OK) return status;
     if (ret_view == NULL || !read_is_valid(read)) return STAVE_INVALID;
-    atomic_fetch_add_explicit(&handle->store->counters.gets, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&calls_of(handle->store)->gets, 1, memory_order_relaxed);
     const uint32_t token = epoch_enter(&handle->store->epoch);
     status = make_view(handle, key, read, ret_view);
     epoch_leave(&handle->store->epoch, token);
@@ -220,7 +220,7 @@ enum stave_status stave_multi_get(struct stave *handle, const struct stave_bytes
     struct store *store = handle->store;
     const struct stave_read read = {.flags = read_flags};
     stave_prefetch(handle, keys, count);
-    atomic_fetch_add_explicit(&store->counters.gets, count, memory_order_relaxed);
+    atomic_fetch_add_explicit(&calls_of(store)->gets, count, memory_order_relaxed);
     for (int tries = 0; tries < MULTI_GET_TRIES; tries++) {
         const uint64_t version = atomic_load(&store->batch_version);
         if (version & 1) {

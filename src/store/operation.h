@@ -33,6 +33,12 @@ static inline uint32_t generation_of(const struct store *store, uint32_t space)
     return atomic_load_explicit(&store->generation_of[space], memory_order_acquire);
 }
 
+/* Where a call is counted. */
+static inline struct call_counters *calls_of(struct store *store)
+{
+    return &store->counters.calls[thread_processor() % EPOCH_SHARDS];
+}
+
 /* The calling process opened the store. */
 static inline bool store_is_ours(const struct store *store)
 {

@@ -26,7 +26,7 @@ enum stave_status stave_put_with(struct stave *handle, struct stave_bytes key, s
     if (!flags_are_valid(write, WRITE_FLAGS_ALL)) return STAVE_INVALID;
     struct change change = {.kind = RECORD_PUT, .space = handle->number, .key = key, .value = value};
     if (write != NULL) change.write = *write;
-    atomic_fetch_add_explicit(&handle->store->counters.puts, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&calls_of(handle->store)->puts, 1, memory_order_relaxed);
     return operation_write(handle->store, &change, ret_sequence);
 }
 
@@ -46,7 +46,7 @@ enum stave_status stave_delete_with(struct stave *handle, struct stave_bytes key
     if (write != NULL) change.write = *write;
     change.write.flags |= change.write.flags & STAVE_IF_SEQUENCE ? 0 : STAVE_IF_PRESENT;
     change.write.expires_at_ms = 0;
-    atomic_fetch_add_explicit(&handle->store->counters.deletes, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&calls_of(handle->store)->deletes, 1, memory_order_relaxed);
     return operation_write(handle->store, &change, ret_sequence);
 }
 

@@ -92,9 +92,14 @@ struct stave {
     uint32_t number;
 };
 
+/* Of the calls made on some processors; apart, so that threads do not wait for each other's line. */
+struct call_counters {
+    _Alignas(64) _Atomic uint64_t puts, gets, deletes;
+};
+
 /* What stave_stats counts; each on its own, read without a lock. */
 struct counters {
-    _Atomic uint64_t puts, gets, deletes;
+    struct call_counters calls[EPOCH_SHARDS]; /* by processor */
     _Atomic uint64_t syncs, sync_time_us;
     _Atomic uint64_t compactions, compaction_read, compaction_written, compaction_time_us;
     _Atomic uint64_t checkpoints, checkpoint_written;

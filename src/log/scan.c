@@ -485,6 +485,18 @@ enum stave_status scan_next(struct scan *scan, struct scan_record *ret_record, s
 /* ---- searches ---- */
 
 /* Whether a header that fits this segment stands at `bytes`; most offsets fail on the first line. */
+bool scan_peek(const struct scan *scan, uint64_t *offset, uint64_t *ret_key_hash)
+{
+    if (*offset < scan->buffer_offset || *offset - scan->buffer_offset > scan->buffer_size) return false;
+    const uint64_t at = *offset - scan->buffer_offset;
+    if (scan->buffer_size - at < RECORD_HEADER_SIZE_MAX) return false;
+    struct record record;
+    record_peek(scan->buffer + at, &record);
+    *ret_key_hash = record.key_hash;
+    *offset += record_size(&record);
+    return true;
+}
+
 static bool is_record(const struct scan *scan, uint64_t offset, const uint8_t *bytes, size_t available,
                       struct record *ret_record)
 {

@@ -112,6 +112,12 @@ void scan_close(struct scan *scan);
 enum stave_status scan_next(struct scan *scan, struct scan_record *ret_record, struct error *error);
 
 /*
+ * A hint of what comes: the key hash of the record at *offset (scan->next, to begin with) as its unchecked
+ * header has it, and *offset moved behind that record. False: its header has not been read from the file yet.
+ */
+bool scan_peek(const struct scan *scan, uint64_t *offset, uint64_t *ret_key_hash);
+
+/*
  * After damage: goes on behind the record where its end is known, and otherwise looks at every aligned offset
  * behind the damage for a record whose header checks out, passing over what cannot be read.
  *

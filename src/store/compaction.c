@@ -16,6 +16,7 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 #define PACE_STEP_NS UINT64_C(5000000)
+#define PREFETCH_AHEAD 16
 #define REPORT_SIZE (UINT64_C(1) << 20) /* the store's state and the caller are asked after so many bytes */
 
 struct progress {
@@ -233,13 +234,25 @@ static enum stave_status take_record(struct run *run, struct scan *scan, const s
     return copy_record(run, scan, &verified, location_in(segment, verified.offset));
 }
 
+/* Asks for the lines of the index that the next records lead to, a group at a time. */
+static void prefetch_ahead(struct run *run, const struct scan *scan, uint64_t *ahead)
+{
+    uint64_t hash;
+    if (*ahead > scan->next) return;
+    *ahead = scan->next;
+    for (int i = 0; i < PREFETCH_AHEAD && scan_peek(scan, ahead, &hash); i++)
+        keydir_prefetch(&run->store->keydir, hash);
+}
+
 static enum stave_status scan_victim(struct run *run, const struct segment *segment, struct scan *scan)
 {
+    uint64_t ahead = 0;
     for (;;) {
         struct scan_record found;
         enum stave_status status = scan_next(scan, &found, &run->error);
         if (status == STAVE_END) return STAVE_OK;
         if (status != STAVE_OK) return status;
+        prefetch_ahead(run, scan, &ahead);
         const uint64_t size = record_size(&found.record);
         status = take_record(run, scan, segment, &found);
         run->read += size;

@@ -104,6 +104,32 @@ static void records_come_back_in_order_until_zeroes(void **state)
     end(&fixture);
 }
 
+static void a_look_ahead_tells_the_hashes_of_what_comes(void **state)
+{
+    (void)state;
+    struct fixture fixture = begin(SEGMENT_LOG);
+    segment_writer_put(&fixture.writer, "a", "1");
+    segment_writer_put(&fixture.writer, "b", "22");
+    const size_t third = segment_writer_put(&fixture.writer, "c", "333");
+    save(&fixture, 65536);
+
+    uint64_t hashes[2];
+    struct scan scan = open_scan(&fixture, SCAN_TO_THE_END, CHECK_ALL);
+    expect_key(&scan, "a");
+    uint64_t offset = scan.next;
+    for (int i = 0; i < 2; i++) assert_true(scan_peek(&scan, &offset, &hashes[i]));
+    expect_key(&scan, "b");
+    assert_int_equal(scan.current.record.key_hash, hashes[0]);
+    expect_key(&scan, "c");
+    assert_int_equal(scan.current.record.key_hash, hashes[1]);
+    assert_int_equal(scan.current.offset, third);
+    assert_int_equal(scan.next, offset);
+    offset = UINT64_MAX - 8;
+    assert_false(scan_peek(&scan, &offset, &hashes[0]));
+    scan_close(&scan);
+    end(&fixture);
+}
+
 static void a_scan_can_start_at_any_record(void **state)
 {
     (void)state;
@@ -588,6 +614,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_come_back_in_order_until_zeroes),
+        cmocka_unit_test(a_look_ahead_tells_the_hashes_of_what_comes),
         cmocka_unit_test(a_scan_can_start_at_any_record),
         cmocka_unit_test(an_open_segment_cut_at_any_byte_gives_a_prefix),
         cmocka_unit_test(a_sealed_segment_shorter_than_listed_is_corrupt),

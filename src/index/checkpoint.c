@@ -37,7 +37,8 @@ enum {
     CONTENTS_BUCKET_COUNT_AT = 32,   /* 32-39 */
     CONTENTS_ENTRY_COUNT_AT = 40,    /* 40-47 */
     CONTENTS_STORE_ID_AT = 48,       /* 48-55 */
-    CONTENTS_ZERO_AT = 56,           /* 56-63 */
+    CONTENTS_SWEPT_AT = 56,          /* 56-59 */
+    CONTENTS_ZERO_AT = 60,           /* 60-63 */
     CONTENTS_SEGMENTS_AT = 64,       /* then the segments, then the checksum */
     CONTENTS_CHECKSUM_SIZE = 8,
 };
@@ -188,7 +189,8 @@ void checkpoint_encode_contents(uint8_t *bytes, uint64_t store_id, const struct 
     store_le64(bytes + CONTENTS_BUCKET_COUNT_AT, contents->bucket_count);
     store_le64(bytes + CONTENTS_ENTRY_COUNT_AT, contents->entry_count);
     store_le64(bytes + CONTENTS_STORE_ID_AT, store_id);
-    store_le64(bytes + CONTENTS_ZERO_AT, 0);
+    store_le32(bytes + CONTENTS_SWEPT_AT, contents->swept_generation);
+    store_le32(bytes + CONTENTS_ZERO_AT, 0);
     for (uint32_t i = 0; i < contents->segment_count; i++)
         encode_segment(bytes + CONTENTS_SEGMENTS_AT + (size_t)i * CHECKPOINT_SEGMENT_SIZE, &segments[i]);
     const size_t size = checkpoint_contents_size(contents->segment_count) - CONTENTS_CHECKSUM_SIZE;
@@ -236,10 +238,11 @@ enum stave_status checkpoint_decode_contents(const uint8_t *bytes, const struct 
         .bucket_count = load_le64(bytes + CONTENTS_BUCKET_COUNT_AT),
         .entry_count = load_le64(bytes + CONTENTS_ENTRY_COUNT_AT),
         .segment_count = load_le32(bytes + CONTENTS_SEGMENT_COUNT_AT),
+        .swept_generation = load_le32(bytes + CONTENTS_SWEPT_AT),
     };
     if (!is_contents_sound(&contents)) return STAVE_CORRUPT;
     if (load_le64(bytes + CONTENTS_STORE_ID_AT) != footer->store_id) return STAVE_CORRUPT;
-    if (load_le64(bytes + CONTENTS_ZERO_AT) != 0) return STAVE_CORRUPT;
+    if (load_le32(bytes + CONTENTS_ZERO_AT) != 0) return STAVE_CORRUPT;
     if (checkpoint_contents_size(contents.segment_count) != footer->contents_size) return STAVE_CORRUPT;
     if (block_count_of(contents.bucket_count) != footer->block_count) return STAVE_CORRUPT;
     const enum stave_status status = check_segments(bytes, contents.segment_count);

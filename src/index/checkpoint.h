@@ -55,7 +55,8 @@ struct checkpoint_contents {
     uint64_t segment_offset; /* and the offset in it */
     uint64_t bucket_count;
     uint64_t entry_count;
-    uint32_t segment_count; /* in the table behind */
+    uint32_t segment_count;    /* in the table behind */
+    uint32_t swept_generation; /* the manifest's, as of the beginning of the image */
 };
 
 struct checkpoint_footer {

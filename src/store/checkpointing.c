@@ -477,6 +477,7 @@ static void begin_image(struct checkpointing *writing)
         .segment_id = tail != NULL ? tail->id : 0,
         .segment_offset = tail != NULL ? atomic_load(&tail->end) : 0,
         .bucket_count = keydir_bucket_count(&store->keydir),
+        .swept_generation = store->swept_generation,
     };
     writing->log_size = store->log_since_checkpoint;
     writing->block_count = keydir_block_count(&store->keydir);

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "os/clock.h"
 #include "store/operation.h"
+#include "store/reading.h"
 #include "store/segments.h"
 
 enum { LOG_ITEMS = 1024 };
@@ -385,6 +386,8 @@ static enum stave_status start_index(struct recovery *recovery, struct error *er
     if (status == STAVE_OK && image_fits(recovery)) {
         status = checkpoint_image_use(store, &recovery->image, &reason);
         if (status == STAVE_OK) take_live(store, &recovery->image);
+        if (status == STAVE_OK && recovery->image.contents.swept_generation < store->swept_generation)
+            store->swept_generation = recovery->image.contents.swept_generation; /* swept after the image */
         store->open_from_checkpoint = status == STAVE_OK;
         if (status == STAVE_OK || status == STAVE_NO_MEMORY) {
             error_copy(error, &reason);
@@ -573,6 +576,32 @@ static enum stave_status replay_open(struct recovery *recovery, struct error *er
     return STAVE_OK;
 }
 
+/*
+ * A LARGE segment of a dropped space is entered when the index is made from the log alone, as rebuild.h says:
+ * then the sweep has to come again.
+ */
+static enum stave_status look_for_dropped(struct store *store, const struct replay_spaces *spaces,
+                                          struct error *error)
+{
+    struct replay_generations *generations = memory_alloc(sizeof(*generations));
+    if (generations == NULL) return no_memory(store, error);
+    replay_generations_take(spaces, generations);
+    for (size_t i = 0; i < store->segment_count; i++) {
+        const struct segment *segment = store->segments[i];
+        struct reading reading = READING_NONE;
+        if (segment->kind != SEGMENT_LARGE || segment->live_count == 0) continue;
+        if (reading_begin(store, location_in(segment, SEGMENT_HEADER_SIZE), 0, &reading) != STAVE_OK)
+            continue;
+        const uint32_t generation = reading.record.generation;
+        reading_end(&reading);
+        if (generation >= store->swept_generation || replay_generations_have(generations, generation))
+            continue;
+        store->swept_generation = generation;
+    }
+    memory_free(generations);
+    return STAVE_OK;
+}
+
 static enum stave_status build_index(struct recovery *recovery, struct error *error)
 {
     struct store *store = recovery->store;
@@ -583,7 +612,7 @@ static enum stave_status build_index(struct recovery *recovery, struct error *er
     replay_end(&recovery->replay);
     recovery_publish_spaces(store, &recovery->spaces);
     store->open_replayed = recovery->replay.item_count;
-    return STAVE_OK;
+    return store->open_from_checkpoint ? STAVE_OK : look_for_dropped(store, &recovery->spaces, error);
 }
 
 /* ------------------------------------------------------------------ the end */

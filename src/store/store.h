@@ -170,10 +170,12 @@ struct store {
     size_t unsynced_large_count;
     size_t unsynced_large_capacity;
 
-    uint32_t sweep_goal;    /* upkeep_lock; next_generation when the sweep under way began; 0: none is */
-    uint32_t sweep_next_id; /* upkeep_lock; segments below it are done */
-    uint64_t sweep_mask;    /* upkeep_lock; bits in spaces_mask of what it looks for */
-    bool sweep_knows;       /* upkeep_lock; sweep_generations is known */
+    uint32_t sweep_goal;        /* upkeep_lock; next_generation when the sweep under way began; 0: none is */
+    uint32_t sweep_next_id;     /* upkeep_lock; segments below it are done */
+    uint32_t sweep_end_id;      /* upkeep_lock; segments from it on were made after the sweep had begun, */
+    uint32_t sweep_incarnation; /* upkeep_lock; and LOG ones above it had no record then */
+    uint64_t sweep_mask;        /* upkeep_lock; bits in spaces_mask of what it looks for */
+    bool sweep_knows;           /* upkeep_lock; sweep_generations is known */
     uint32_t
         sweep_generations[STAVE_SPACE_COUNT_MAX]; /* upkeep_lock; those in use when the newest sweep began */
 

@@ -5,7 +5,8 @@
  * It goes through the sealed segments by id, one a turn, and reads those that may hold a record of a
  * generation that was given up since the last sweep, and one of a generation that is still needed; what none
  * needs compaction removes unread. A record in the tail is waited for. When all segments that were there at
- * the beginning are done, swept_generation says so; a sweep that is cut short by a close begins again.
+ * the beginning are done, swept_generation says so (what is written later is of other generations); a sweep
+ * that is cut short by a close begins again.
  */
 #include "base/memory.h"
 #include "log/scan.h"
@@ -119,6 +120,8 @@ static void begin_sweep(struct store *store, const struct generations *generatio
     if (store->sweep_goal != 0) return;
     store->sweep_goal = store->next_generation;
     store->sweep_next_id = 0;
+    store->sweep_end_id = store->next_segment_id;
+    store->sweep_incarnation = store->tail->incarnation;
     store->sweep_mask = dead_mask(store, generations);
     store->sweep_knows = true;
     for (size_t i = 0; i < STAVE_SPACE_COUNT_MAX; i++) store->sweep_generations[i] = generations->sorted[i];
@@ -143,6 +146,7 @@ static enum sweep_step next_segment(const struct store *store, struct segment **
     living_take(store, &living);
     for (size_t i = 0; i < store->segment_count; i++) {
         struct segment *segment = store->segments[i];
+        if (segment->id >= store->sweep_end_id || segment->incarnation > store->sweep_incarnation) continue;
         if (!(segment->spaces_mask & store->sweep_mask)) continue;
         if (segment->live_count == 0 && segment->sealed) continue;
         const bool goes = goes_unread(store, &living, segment);

@@ -34,6 +34,7 @@ static const struct checkpoint_contents contents_written = {
     .bucket_count = (BLOCKS - 1) * KEYDIR_BLOCK_BUCKETS + 1,
     .entry_count = 123456,
     .segment_count = SEGMENTS,
+    .swept_generation = 1027,
 };
 
 /* A whole file, put together as the store does it. */
@@ -129,6 +130,7 @@ static void expect_written(const struct checkpoint_contents *contents, const uin
     assert_int_equal(contents->bucket_count, contents_written.bucket_count);
     assert_int_equal(contents->entry_count, contents_written.entry_count);
     assert_int_equal(contents->segment_count, SEGMENTS);
+    assert_int_equal(contents->swept_generation, contents_written.swept_generation);
     for (uint32_t i = 0; i < SEGMENTS; i++) {
         struct checkpoint_segment segment;
         checkpoint_take_segment(bytes, i, &segment);
@@ -286,7 +288,7 @@ static void sealed_contents_with_impossible_fields_are_refused(void **state)
         {32, 1 << 16, 8},
         {32, UINT64_MAX, 8},
         {48, STORE_ID + 1, 8},
-        {56, 1, 8},
+        {60, 1, 4},
         {64, 0, 4},
         {68, CHECKPOINT_SLOT_COUNT_MAX, 4},
         {72, 0, 4},

@@ -3,117 +3,12 @@
  * Recovery, checkpoints and refresh, by copies of a store's files taken while it is open: what kill -9 leaves
  * (P1), and, with bytes of the copy changed, what a loss of power or a bad disk leaves (P3 to P6).
  */
-#include "support/fixture.h"
-
-#include <fcntl.h>
-#include <unistd.h>
+#include "support/crash_copy.h"
 
 #include "log/scan.h"
 #include "store/store.h"
 
 enum { BIG_SIZE = 100000 }; /* above a quarter of a small segment: gets a segment of its own */
-
-/* A store that syncs only when asked to, in one large segment unless `segment_size` says otherwise. */
-static struct stave_options quiet_options(uint64_t segment_size)
-{
-    struct stave_options options = small_options();
-    options.sync = STAVE_SYNC_NONE;
-    options.segment_size = segment_size;
-    options.manual_compaction = true;
-    options.checkpoint_size = UINT64_C(1) << 40;
-    return options;
-}
-
-static void start(struct fixture *fixture, uint64_t segment_size)
-{
-    fixture_close(fixture);
-    scratch_remove_tree(fixture->scratch.store);
-    fixture->options = quiet_options(segment_size);
-    fixture->store = store_open(fixture->scratch.store, &fixture->options);
-}
-
-/* Waits until the background has made and sealed what it has to: files do not change while they are
-    copied. */
-static void wait_until_quiet(struct stave *handle)
-{
-    struct store *store = handle->store;
-    for (bool is_quiet = false; !is_quiet;) {
-        mutex_lock(&store->write_lock);
-        is_quiet = store->sealing == NULL && store->spare != NULL;
-        mutex_unlock(&store->write_lock);
-        if (!is_quiet) usleep(1000);
-    }
-}
-
-/* The files as kill -9 would leave them now. */
-static void take_crash(const struct fixture *fixture, char ret_path[SCRATCH_PATH_SIZE])
-{
-    wait_until_quiet(fixture->store);
-    scratch_path(&fixture->scratch, "crash", ret_path);
-    scratch_remove_tree(ret_path);
-    scratch_copy(fixture->scratch.store, ret_path);
-}
-
-static enum stave_status try_open(const char *path, const struct stave_options *options,
-                                  struct stave_error *error)
-{
-    struct stave *store = NULL;
-    const enum stave_status status = stave_open(path, options, &store, error);
-    if (status == STAVE_OK) store_close(store);
-    return status;
-}
-
-static void flip_in(const char *path, const char *text)
-{
-    char name[64];
-    uint64_t offset = 0;
-    assert_true(scratch_find_segment(path, stave_text(text), name, &offset));
-    scratch_flip(path, name, offset);
-}
-
-static void overwrite(const char *dir, const char *name, uint64_t offset, const void *bytes, size_t size)
-{
-    char path[SCRATCH_PATH_SIZE + 100];
-    (void)snprintf(path, sizeof(path), "%s/%s", dir, name);
-    const int fd = open(path, O_RDWR);
-    assert_true(fd >= 0);
-    assert_int_equal(pwrite(fd, bytes, size, (off_t)offset), (ssize_t)size);
-    close(fd);
-}
-
-static void store_put_sized(struct stave *store, const char *key, size_t size)
-{
-    uint8_t *value = calloc(1, size);
-    assert_non_null(value);
-    assert_int_equal(stave_put(store, stave_text(key), stave_bytes(value, size)), STAVE_OK);
-    free(value);
-}
-
-/* From the record of `text` on: `size` zeroes. */
-static void zero_from(const char *path, const char *text, uint64_t size)
-{
-    char name[64];
-    uint64_t offset = 0;
-    assert_true(scratch_find_segment(path, stave_text(text), name, &offset));
-    uint8_t *zeroes = calloc(1, size);
-    assert_non_null(zeroes);
-    overwrite(path, name, offset - RECORD_HEADER_SIZE, zeroes, size);
-    free(zeroes);
-}
-
-static uint64_t live_size(struct stave *store)
-{
-    struct stave_stats stats = {.size = sizeof(stats)};
-    assert_int_equal(stave_stats(store, &stats), STAVE_OK);
-    return stats.live_size;
-}
-
-static bool from_checkpoint(struct stave *store)
-{
-    struct stave_stats stats = {.size = sizeof(stats)};
-    assert_int_equal(stave_stats(store, &stats), STAVE_OK);
-    return stats.open_from_checkpoint;
-}
 
 /* The end of the log. */
 
@@ -121,15 +16,15 @@ static void what_was_written_survives_a_kill(void **state)
 {
     struct fixture *fixture = *state;
     char path[SCRATCH_PATH_SIZE];
-    start(fixture, 65536);
+    crash_start(fixture, 65536);
     fixture_fill(fixture->store, "k", 3000, 100, 1);
     fixture_fill(fixture->store, "k", 1500, 100, 2);
     fixture_delete(fixture->store, "k", 500);
-    take_crash(fixture, path);
+    crash_take(fixture, path);
     struct stave *store = store_open(path, &fixture->options);
     fixture_expect_absent(store, "k", 500);
     assert_int_equal(stave_count(store), 2500);
-    assert_int_equal(live_size(store), live_size(fixture->store));
+    assert_int_equal(crash_live_size(store), crash_live_size(fixture->store));
     store_put(store, "new", "1");
     store_close(store);
     store = store_open(path, &fixture->options);
@@ -142,12 +37,12 @@ static void what_follows_a_torn_record_is_discarded_for_good(void **state)
 {
     struct fixture *fixture = *state;
     char path[SCRATCH_PATH_SIZE];
-    start(fixture, 1 << 20);
+    crash_start(fixture, 1 << 20);
     store_put(fixture->store, "a", "first-value");
     store_put(fixture->store, "b", "second-value");
     store_put(fixture->store, "c", "third-value");
-    take_crash(fixture, path);
-    flip_in(path, "second-value");
+    crash_take(fixture, path);
+    crash_flip_in(path, "second-value");
     for (int round = 0; round < 3; round++) {
         struct stave *store = store_open(path, &fixture->options);
         store_expect(store, "a", "first-value");
@@ -193,20 +88,20 @@ static void make_gap(struct fixture *fixture, bool with_mark, char path[SCRATCH_
 {
     char saved[SCRATCH_PATH_SIZE];
     char command[4 * SCRATCH_PATH_SIZE];
-    start(fixture, 65536);
+    crash_start(fixture, 65536);
     fixture_fill(fixture->store, "k", 100, 100, 1);
     store_put(fixture->store, "last", "the-end-of-the-first");
-    wait_until_quiet(fixture->store);
+    crash_wait_until_quiet(fixture->store);
     scratch_path(&fixture->scratch, "manifest", saved);
     scratch_copy(fixture->scratch.store, saved);
-    for (int i = 0; i < 3; i++) store_put_sized(fixture->store, "fill", 15000);
-    store_put_sized(fixture->store, "tail", 16000); /* rolls, and stands before any MARK */
+    for (int i = 0; i < 3; i++) crash_put_sized(fixture->store, "fill", 15000);
+    crash_put_sized(fixture->store, "tail", 16000); /* rolls, and stands before any MARK */
     assert_int_equal(stave_sync(fixture->store), STAVE_OK);
     store_put(fixture->store, "later", "2");
-    take_crash(fixture, path);
+    crash_take(fixture, path);
     (void)snprintf(command, sizeof(command), "cp %s/MANIFEST %s/MANIFEST", saved, path);
     assert_int_equal(system(command), 0);
-    zero_from(path, "lastthe-end-of-the-first", 50000);
+    crash_zero_from(path, "lastthe-end-of-the-first", 50000);
     if (!with_mark) cut_at_first_mark(path, 2);
 }
 
@@ -231,7 +126,7 @@ static void a_gap_that_a_later_mark_vouches_for_is_corruption(void **state)
     struct stave_error error = {.status = STAVE_OK};
     char path[SCRATCH_PATH_SIZE];
     make_gap(fixture, true, path);
-    assert_int_equal(try_open(path, &fixture->options, &error), STAVE_CORRUPT);
+    assert_int_equal(crash_try_open(path, &fixture->options, &error), STAVE_CORRUPT);
     assert_non_null(strstr(error.message, "0000000001.seg"));
 }
 
@@ -240,20 +135,20 @@ static void damage_below_a_mark_is_corruption(void **state)
     struct fixture *fixture = *state;
     char path[SCRATCH_PATH_SIZE];
     struct stave_error error = {.status = STAVE_OK};
-    start(fixture, 1 << 20);
+    crash_start(fixture, 1 << 20);
     store_put(fixture->store, "a", "first-value");
     store_put(fixture->store, "b", "second-value");
     assert_int_equal(stave_sync(fixture->store), STAVE_OK); /* and a mark behind it */
     store_put(fixture->store, "c", "third-value");
-    take_crash(fixture, path);
-    zero_from(path, "bsecond-value", RECORD_HEADER_SIZE);
-    assert_int_equal(try_open(path, &fixture->options, &error), STAVE_CORRUPT);
+    crash_take(fixture, path);
+    crash_zero_from(path, "bsecond-value", RECORD_HEADER_SIZE);
+    assert_int_equal(crash_try_open(path, &fixture->options, &error), STAVE_CORRUPT);
     assert_non_null(strstr(error.message, ".seg"));
     assert_non_null(strstr(error.message, "offset"));
 
     struct stave_options options = fixture->options;
     options.read_only = true;
-    assert_int_equal(try_open(path, &options, &error), STAVE_CORRUPT);
+    assert_int_equal(crash_try_open(path, &options, &error), STAVE_CORRUPT);
     options.accept_damage = true;
     struct stave *store = store_open(path, &options);
     store_expect(store, "a", "first-value");
@@ -266,13 +161,13 @@ static void a_damaged_value_below_a_mark_keeps_its_key(void **state)
 {
     struct fixture *fixture = *state;
     char path[SCRATCH_PATH_SIZE];
-    start(fixture, 1 << 20);
+    crash_start(fixture, 1 << 20);
     store_put(fixture->store, "b", "older-value");
     store_put(fixture->store, "b", "second-value");
     assert_int_equal(stave_sync(fixture->store), STAVE_OK);
     store_put(fixture->store, "c", "third-value");
-    take_crash(fixture, path);
-    flip_in(path, "second-value");
+    crash_take(fixture, path);
+    crash_flip_in(path, "second-value");
     for (int round = 0; round < 2; round++) {
         struct stave_value value = {0};
         struct stave *store = store_open(path, &fixture->options);
@@ -287,19 +182,19 @@ static void a_batch_that_is_torn_counts_not_at_all(void **state)
     struct fixture *fixture = *state;
     char path[SCRATCH_PATH_SIZE];
     struct stave_batch *batch = NULL;
-    start(fixture, 1 << 20);
+    crash_start(fixture, 1 << 20);
     store_put(fixture->store, "x", "before");
     assert_int_equal(stave_batch_begin(fixture->store, &batch), STAVE_OK);
     assert_int_equal(stave_batch_put(batch, stave_text("x"), stave_text("within"), 0), STAVE_OK);
     assert_int_equal(stave_batch_put(batch, stave_text("y"), stave_text("within-too"), 0), STAVE_OK);
     assert_int_equal(stave_batch_commit(batch, NULL, NULL), STAVE_OK);
     stave_batch_free(batch);
-    take_crash(fixture, path);
+    crash_take(fixture, path);
     struct stave *store = store_open(path, &fixture->options);
     store_expect(store, "y", "within-too");
     store_close(store);
-    take_crash(fixture, path);
-    flip_in(path, "within-too");
+    crash_take(fixture, path);
+    crash_flip_in(path, "within-too");
     store = store_open(path, &fixture->options);
     store_expect(store, "x", "before");
     store_expect(store, "y", NULL);
@@ -312,21 +207,21 @@ static void a_large_value_counts_by_its_link(void **state)
     char path[SCRATCH_PATH_SIZE];
     char name[64];
     uint64_t offset = 0;
-    start(fixture, 65536);
+    crash_start(fixture, 65536);
     store_put(fixture->store, "small", "1");
     fixture_fill(fixture->store, "big", 2, BIG_SIZE, 1);
     store_put(fixture->store, "after", "2");
-    take_crash(fixture, path);
+    crash_take(fixture, path);
     struct stave *store = store_open(path, &fixture->options);
     fixture_expect_filled(store, "big", 2, BIG_SIZE, 1);
     store_expect(store, "after", "2");
-    assert_int_equal(live_size(store), live_size(fixture->store));
+    assert_int_equal(crash_live_size(store), crash_live_size(fixture->store));
     store_close(store);
     store = store_open(path, &fixture->options);
     fixture_expect_filled(store, "big", 2, BIG_SIZE, 1);
     store_close(store);
 
-    take_crash(fixture, path); /* without the file of the second one */
+    crash_take(fixture, path); /* without the file of the second one */
     uint8_t value[64];
     fill_bytes(value, sizeof(value), 1 + (UINT64_C(1) << 32));
     assert_true(scratch_find_segment(path, stave_bytes(value, sizeof(value)), name, &offset));
@@ -343,7 +238,7 @@ static void leftovers_go_and_spaces_stay(void **state)
 {
     struct fixture *fixture = *state;
     char path[SCRATCH_PATH_SIZE];
-    start(fixture, 65536);
+    crash_start(fixture, 65536);
     struct stave *one = stave_space(fixture->store, 1);
     struct stave *two = stave_space(fixture->store, 2);
     fixture_fill(one, "k", 600, 100, 1);
@@ -352,8 +247,8 @@ static void leftovers_go_and_spaces_stay(void **state)
     fixture_delete(one, "k", 10);
     assert_int_equal(stave_drop(two, NULL, NULL), STAVE_OK);
     fixture_fill(two, "n", 5, 100, 3);
-    take_crash(fixture, path);
-    overwrite(path, "LOCK", 0, "", 0);
+    crash_take(fixture, path);
+    crash_overwrite(path, "LOCK", 0, "", 0);
     struct stave *store = store_open(path, &fixture->options);
     assert_int_equal(stave_count(stave_space(store, 1)), 290);
     assert_int_equal(stave_count(stave_space(store, 2)), 5);
@@ -384,7 +279,7 @@ static void a_checkpoint_and_what_came_after_it(void **state)
 {
     struct fixture *fixture = *state;
     char path[SCRATCH_PATH_SIZE];
-    start(fixture, 65536);
+    crash_start(fixture, 65536);
     fixture_fill(fixture->store, "k", 2000, 50, 1);
     fixture_fill(fixture->store, "m", 2000, 50, 1);
     assert_int_equal(stave_checkpoint(fixture->store), STAVE_OK);
@@ -392,10 +287,10 @@ static void a_checkpoint_and_what_came_after_it(void **state)
     fixture_fill(fixture->store, "m", 1000, 50, 2);
     assert_int_equal(stave_compact(fixture->store, STAVE_COMPACT_ALL, NULL, NULL), STAVE_OK);
     fixture_fill(fixture->store, "m", 2000, 50, 2);
-    take_crash(fixture, path);
+    crash_take(fixture, path);
     struct stave *store = store_open(path, &fixture->options);
-    assert_true(from_checkpoint(store));
-    assert_int_equal(live_size(store), live_size(fixture->store));
+    assert_true(crash_from_checkpoint(store));
+    assert_int_equal(crash_live_size(store), crash_live_size(fixture->store));
     expect_state(store);
     assert_int_equal(stave_compact(store, STAVE_COMPACT_ALL, NULL, NULL), STAVE_OK);
     assert_int_equal(stave_checkpoint(store), STAVE_OK);
@@ -403,8 +298,8 @@ static void a_checkpoint_and_what_came_after_it(void **state)
     store_close(store);
     scratch_unlink(path, "CHECKPOINT");
     store = store_open(path, &fixture->options);
-    assert_false(from_checkpoint(store));
-    assert_int_equal(live_size(store), live_size(fixture->store));
+    assert_false(crash_from_checkpoint(store));
+    assert_int_equal(crash_live_size(store), crash_live_size(fixture->store));
     expect_state(store);
     store_close(store);
 }
@@ -413,26 +308,26 @@ static void damaged_blocks_are_rebuilt_from_the_log(void **state)
 {
     struct fixture *fixture = *state;
     char path[SCRATCH_PATH_SIZE];
-    start(fixture, 65536);
+    crash_start(fixture, 65536);
     fill_state(fixture->store);
     assert_int_equal(stave_checkpoint(fixture->store), STAVE_OK);
-    take_crash(fixture, path);
+    crash_take(fixture, path);
     const uint64_t size = scratch_size(path, "CHECKPOINT");
     for (uint64_t offset = 100; offset < size; offset += size / 7) {
-        take_crash(fixture, path);
+        crash_take(fixture, path);
         scratch_flip(path, "CHECKPOINT", offset);
         struct stave *store = store_open(path, &fixture->options);
         expect_state(store);
-        assert_int_equal(live_size(store), live_size(fixture->store));
+        assert_int_equal(crash_live_size(store), crash_live_size(fixture->store));
         assert_int_equal(stave_compact(store, STAVE_COMPACT_ALL, NULL, NULL), STAVE_OK);
         expect_state(store);
         store_close(store);
     }
     for (uint64_t cut = 0; cut < size; cut += size / 5) {
-        take_crash(fixture, path);
+        crash_take(fixture, path);
         scratch_truncate(path, "CHECKPOINT", cut);
         struct stave *store = store_open(path, &fixture->options);
-        assert_false(from_checkpoint(store));
+        assert_false(crash_from_checkpoint(store));
         expect_state(store);
         store_close(store);
     }
@@ -444,11 +339,11 @@ static void an_old_checkpoint_beside_newer_segments_does_no_harm(void **state)
     char path[SCRATCH_PATH_SIZE];
     char old[SCRATCH_PATH_SIZE];
     char command[4 * SCRATCH_PATH_SIZE];
-    start(fixture, 65536);
+    crash_start(fixture, 65536);
     fixture_fill(fixture->store, "k", 2000, 50, 1);
     fixture_fill(fixture->store, "m", 2000, 50, 1);
     assert_int_equal(stave_checkpoint(fixture->store), STAVE_OK);
-    wait_until_quiet(fixture->store);
+    crash_wait_until_quiet(fixture->store);
     scratch_path(&fixture->scratch, "old", old);
     scratch_copy(fixture->scratch.store, old);
     fixture_delete(fixture->store, "k", 200);
@@ -457,12 +352,12 @@ static void an_old_checkpoint_beside_newer_segments_does_no_harm(void **state)
         assert_int_equal(stave_compact(fixture->store, STAVE_COMPACT_ALL, NULL, NULL), STAVE_OK);
         assert_int_equal(stave_checkpoint(fixture->store), STAVE_OK);
     }
-    take_crash(fixture, path);
+    crash_take(fixture, path);
     (void)snprintf(command, sizeof(command), "cp %s/CHECKPOINT %s/CHECKPOINT", old, path);
     assert_int_equal(system(command), 0);
     struct stave *store = store_open(path, &fixture->options);
     expect_state(store);
-    assert_int_equal(live_size(store), live_size(fixture->store));
+    assert_int_equal(crash_live_size(store), crash_live_size(fixture->store));
     store_close(store);
 }
 
@@ -472,18 +367,18 @@ static void a_checkpoint_of_a_log_that_was_cut_is_void(void **state)
     char path[SCRATCH_PATH_SIZE];
     char newer[SCRATCH_PATH_SIZE];
     char command[4 * SCRATCH_PATH_SIZE];
-    start(fixture, 1 << 20);
+    crash_start(fixture, 1 << 20);
     store_put(fixture->store, "a", "first-value");
-    take_crash(fixture, path);
+    crash_take(fixture, path);
     store_put(fixture->store, "b", "second-value");
     assert_int_equal(stave_checkpoint(fixture->store), STAVE_OK);
-    wait_until_quiet(fixture->store);
+    crash_wait_until_quiet(fixture->store);
     scratch_path(&fixture->scratch, "newer", newer);
     scratch_copy(fixture->scratch.store, newer);
     (void)snprintf(command, sizeof(command), "cp %s/CHECKPOINT %s/CHECKPOINT", newer, path);
     assert_int_equal(system(command), 0);
     struct stave *store = store_open(path, &fixture->options);
-    assert_false(from_checkpoint(store));
+    assert_false(crash_from_checkpoint(store));
     store_expect(store, "a", "first-value");
     store_expect(store, "b", NULL);
     store_close(store);
@@ -493,7 +388,7 @@ static void checkpoints_are_taken_beside_writers(void **state)
 {
     struct fixture *fixture = *state;
     char path[SCRATCH_PATH_SIZE];
-    start(fixture, 65536);
+    crash_start(fixture, 65536);
     fixture->options.checkpoint_size = 20000;
     fixture->options.manual_compaction = false;
     fixture_reopen(fixture);
@@ -511,13 +406,13 @@ static void checkpoints_are_taken_beside_writers(void **state)
         assert_int_equal(stave_count(fixture->store), 1450);
         fixture_expect_filled(fixture->store, "x", 50, BIG_SIZE / 2, version);
     }
-    const uint64_t live = live_size(fixture->store);
+    const uint64_t live = crash_live_size(fixture->store);
     fixture_close(fixture);
     scratch_path(&fixture->scratch, "crash", path);
     scratch_copy(fixture->scratch.store, path);
     if (scratch_has(path, "CHECKPOINT")) scratch_unlink(path, "CHECKPOINT");
     struct stave *store = store_open(path, &fixture->options);
-    assert_int_equal(live_size(store), live);
+    assert_int_equal(crash_live_size(store), live);
     store_close(store);
 }
 
@@ -526,7 +421,7 @@ static void checkpoints_are_taken_beside_writers(void **state)
 static void a_reader_follows_rolls_compactions_and_large_values(void **state)
 {
     struct fixture *fixture = *state;
-    start(fixture, 65536);
+    crash_start(fixture, 65536);
     fixture_fill(fixture->store, "k", 100, 100, 1);
     struct stave_options options = fixture->options;
     options.read_only = true;
@@ -578,7 +473,7 @@ static bool delete_meanwhile(void *context, uint64_t done, uint64_t total)
 static void a_reader_never_sees_a_deleted_value_again(void **state)
 {
     struct fixture *fixture = *state;
-    start(fixture, 2 << 20);
+    crash_start(fixture, 2 << 20);
     fixture_fill(fixture->store, "k", 30000, 100, 1); /* compaction reports once a MiB */
     struct stave_options options = fixture->options;
     options.read_only = true;

@@ -193,6 +193,9 @@ void keydir_sweep_block(struct keydir *keydir, uint32_t block, keydir_is_stale i
  */
 size_t keydir_export_block(struct keydir *keydir, uint32_t block, uint8_t *buffer, size_t capacity);
 
+/* How many entries the `size` bytes that keydir_export_block wrote have. */
+uint64_t keydir_exported_count(const uint8_t *bytes, size_t size);
+
 uint32_t keydir_block_count(const struct keydir *keydir);
 
 /* ---- loading ---- */

@@ -131,6 +131,14 @@ size_t keydir_export_block(struct keydir *keydir, uint32_t block, uint8_t *buffe
     return exporter.size;
 }
 
+uint64_t keydir_exported_count(const uint8_t *bytes, size_t size)
+{
+    size_t entries_size = size - KEYDIR_BLOCK_BUCKETS;
+    for (size_t i = 0; i < KEYDIR_BLOCK_BUCKETS; i++)
+        if (bytes[i] == IMAGE_COUNT_LONG) entries_size -= IMAGE_LONG_SIZE;
+    return entries_size / IMAGE_ENTRY_SIZE;
+}
+
 /* ---- import ---- */
 
 /* A reader of an exported block: consumes, or refuses. */

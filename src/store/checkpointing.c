@@ -436,6 +436,7 @@ static enum stave_status write_block(struct checkpointing *writing, uint32_t blo
         .checksum = checkpoint_block_checksum(writing->store->store_id, block, writing->block, size),
     };
     checkpoint_encode_block(writing->directory, block, &place);
+    writing->contents.entry_count += keydir_exported_count(writing->block, size);
     return put_bytes(writing, writing->block, size, error);
 }
 
@@ -492,7 +493,6 @@ static enum stave_status take_table(struct checkpointing *writing)
 {
     struct store *store = writing->store;
     writing->contents.sequence_last = atomic_load(&store->sequence);
-    writing->contents.entry_count = keydir_entry_count(&store->keydir);
     writing->contents.segment_count = 0;
     writing->segments = memory_alloc_zero(store->segment_count, sizeof(*writing->segments));
     if (writing->segments == NULL) return STAVE_NO_MEMORY;

@@ -2,6 +2,8 @@
 /* What recovery has got wrong, or could have, each by name. */
 #include "support/crash_copy.h"
 
+#include <pthread.h>
+
 #include "log/manifest.h"
 #include "log/scan.h"
 
@@ -93,11 +95,57 @@ static void a_large_value_of_a_swept_space_is_swept_again(void **state)
     store_close(store);
 }
 
+/* ------------------------------------------------------------------ checkpoints */
+
+struct inserting {
+    struct stave *store;
+    _Atomic bool stops;
+    size_t count;
+};
+
+static void *insert_on(void *context)
+{
+    struct inserting *inserting = context;
+    for (; !atomic_load(&inserting->stops); inserting->count++) {
+        char key[32];
+        (void)snprintf(key, sizeof(key), "n%zu", inserting->count);
+        if (stave_put(inserting->store, stave_text(key), stave_text("1")) != STAVE_OK) return context;
+    }
+    return NULL;
+}
+
+/* Blocks are exported one after the other; the count of all their entries is no number of one moment. */
+static void a_checkpoint_beside_a_writer_counts_its_own_entries(void **state)
+{
+    struct fixture *fixture = *state;
+    struct inserting inserting = {.store = fixture->store};
+    char path[SCRATCH_PATH_SIZE];
+    pthread_t thread;
+    void *failed = NULL;
+    crash_start(fixture, UINT64_C(1) << 26);
+    inserting.store = fixture->store;
+    assert_int_equal(pthread_create(&thread, NULL, insert_on, &inserting), 0);
+    for (int round = 0; round < 5; round++) {
+        (void)usleep(3000);
+        assert_int_equal(stave_checkpoint(fixture->store), STAVE_OK);
+    }
+    atomic_store(&inserting.stops, true);
+    assert_int_equal(pthread_join(thread, &failed), 0);
+    assert_null(failed);
+    crash_take(fixture, path);
+    struct stave *store = store_open(path, &fixture->options);
+    assert_true(crash_from_checkpoint(store));
+    assert_int_equal(stave_count(store), inserting.count);
+    assert_int_equal(keydir_entry_count(&store->store->keydir), inserting.count);
+    store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(a_space_swept_after_the_checkpoint_is_swept_again),
         FIXTURE_TEST(a_large_value_of_a_swept_space_is_swept_again),
+        FIXTURE_TEST(a_checkpoint_beside_a_writer_counts_its_own_entries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

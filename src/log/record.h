@@ -70,6 +70,8 @@ enum {
     RECORD_SPACES_SIZE = 16,
 };
 
+#define RECORD_COUNTER_ROUND                                                                                 \
+    (UINT64_C(1) << 31) /* FORMAT.md, section 5: taken off a counter above it at a roll */
 #define RECORD_KEY_SIZE_MAX (UINT32_C(1) << 30)
 #define RECORD_VALUE_SIZE_MAX (UINT32_C(1) << 30)
 #define RECORD_SIZE_MAX ((UINT64_C(1) << 31) + 64) /* of a whole record, padding included */

@@ -273,17 +273,16 @@ static enum stave_status find_end(struct logend *logend, size_t index, struct er
 
 /* ------------------------------------------------------------------ one after the other (E2) */
 
-/* Whether `next` can follow on `last`; the counter begins anew with each open, and behind 2^31. */
-static bool follows(const struct logend *logend, uint64_t last, uint64_t next)
+/* Whether `next` follows on `last`, the last sequence of the segment before; 0: that has none. */
+static bool follows(uint64_t last, uint64_t next)
 {
-    if (last != 0 && last != logend->sealed_sequence) {
-        if ((uint32_t)next == (uint32_t)last + 1) return true;
-        return (uint32_t)next == 1 && (uint32_t)last >= UINT32_C(1) << 31;
-    }
-    return (uint32_t)next == 1 || last == 0 || (uint32_t)next == (uint32_t)last + 1;
+    const uint64_t counter = (uint64_t)(uint32_t)last + 1;
+    const uint64_t expected = counter > RECORD_COUNTER_ROUND ? counter - RECORD_COUNTER_ROUND : counter;
+    return last != 0 && (uint32_t)next == expected;
 }
 
-static enum stave_status check_next(struct logend *logend, size_t index, uint64_t last, bool *ret_follows,
+/* A segment without a record has lost all it had, if a later one has some: an empty tail is not left (W4). */
+static enum stave_status check_next(struct logend *logend, size_t index, bool *ret_follows,
                                     struct error *error)
 {
     uint64_t next = 0;
@@ -293,7 +292,7 @@ static enum stave_status check_next(struct logend *logend, size_t index, uint64_
         if (status != STAVE_OK) return status;
     }
     if (next == 0) return STAVE_OK;
-    *ret_follows = !logend->logs[index].is_cut && follows(logend, last, next);
+    *ret_follows = follows(logend->logs[index].last_sequence, next);
     if (*ret_follows) return STAVE_OK;
     bool vouches = false;
     const enum stave_status status = later_vouches(logend, index, &vouches, error);
@@ -320,16 +319,9 @@ static void discard_from(struct logend *logend, size_t index)
 static enum stave_status take_listed(struct logend *logend, const struct manifest *manifest,
                                      struct error *error)
 {
-    uint32_t newest = 0;
     for (size_t i = 0; i < manifest->segment_count; i++) {
         const struct manifest_segment *listed = &manifest->segments[i];
-        if (listed->kind != SEGMENT_LOG) continue;
-        if (listed->state == MANIFEST_SEGMENT_SEALED) {
-            if (listed->incarnation < newest) continue;
-            newest = listed->incarnation;
-            logend->sealed_sequence = listed->last_sequence;
-            continue;
-        }
+        if (listed->kind != SEGMENT_LOG || listed->state == MANIFEST_SEGMENT_SEALED) continue;
         if (logend->log_count == LOGEND_OPEN_MAX)
             return error_set(error, STAVE_CORRUPT, 0, "%s/" MANIFEST_FILE_NAME ": more than %d open segments",
                              logend->store->dir.path, LOGEND_OPEN_MAX);
@@ -346,16 +338,14 @@ enum stave_status logend_find(struct store *store, const struct manifest *manife
 {
     *ret_logend = (struct logend){.store = store};
     enum stave_status status = take_listed(ret_logend, manifest, error);
-    uint64_t last = ret_logend->sealed_sequence;
     for (size_t i = 0; i < ret_logend->log_count && status == STAVE_OK; i++) {
         bool is_followed = true;
         status = find_end(ret_logend, i, error);
         const struct logend_segment *log = &ret_logend->logs[i];
         if (status == STAVE_OK && may_retry && i > 0 && log->first_sequence != 0 &&
-            !follows(ret_logend, last, log->first_sequence))
+            !follows(log[-1].last_sequence, log->first_sequence))
             return STAVE_WOULD_BLOCK; /* the one before grew, and was left, after it was read */
-        if (log->last_sequence != 0) last = log->last_sequence;
-        if (status == STAVE_OK) status = check_next(ret_logend, i, last, &is_followed, error);
+        if (status == STAVE_OK) status = check_next(ret_logend, i, &is_followed, error);
         if (status != STAVE_OK || is_followed) continue;
         if (may_retry) return STAVE_WOULD_BLOCK;
         discard_from(ret_logend, i + 1);

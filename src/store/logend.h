@@ -47,7 +47,6 @@ struct logend {
     struct logend_link *links;
     size_t link_count;
     size_t link_capacity;
-    uint64_t sealed_sequence; /* last of the newest sealed LOG segment; 0: there is none */
 };
 
 #define LOGEND_NONE ((struct logend){.store = NULL})

@@ -6,8 +6,8 @@
  *   W2  Nothing is stored to through the map above `granted` (no SIGBUS).
  *   W3  The last DELETE_RESERVE allocated bytes of a tail are for deletes, so that a full disk can be deleted
  *       out of; the last MARK_ROOM bytes of a segment are for a MARK. (P9)
- *   W4  The counter goes on from one tail to the next (behind 2^31 it begins anew), so that recovery can tell
- *       whether the end of a tail is missing before it takes what follows. (P3)
+ *   W4  The counter goes on from one tail to the next, and no tail is left without a record, so that recovery
+ *       can tell whether the end of a tail is missing before it takes what follows. (P3)
  */
 #include "store/writer.h"
 
@@ -28,7 +28,6 @@
 #define ALLOCATE_STEP_MAX (UINT64_C(16) << 20)
 #define GRANT_STEP (UINT64_C(256) << 10)
 #define ASSEMBLE_SIZE_MAX 4096
-#define COUNTER_RESTART (UINT64_C(1) << 31)
 
 /* ------------------------------------------------------------------ space in the file */
 
@@ -122,10 +121,31 @@ void writer_begin_roll(struct store *store)
     store->spare = NULL;
     const uint32_t durable_rolls = atomic_load_explicit(&store->durable_rolls, memory_order_relaxed);
     if (durable_rolls > 0) atomic_store(&store->durable_rolls, durable_rolls - 1);
-    if (store->counter >= COUNTER_RESTART)
-        store->counter = 1; /* else a gap between segments would not be seen */
+    if (store->counter > RECORD_COUNTER_ROUND)
+        store->counter -= RECORD_COUNTER_ROUND; /* W4: room for all that fits in a segment */
     background_wake_syncer(store);
     background_wake_preparer(store);
+}
+
+/*
+ * W4. A MARK for a tail that no record fitted in. What it vouches for is true: all segments before the tail
+ * are sealed when it is left.
+ */
+static enum stave_status mark_empty(struct store *store)
+{
+    struct segment *tail = store->tail;
+    const struct record_mark mark = {SEGMENT_HEADER_SIZE, atomic_load(&store->durable_sequence)};
+    uint8_t value[RECORD_MARK_SIZE];
+    uint64_t unused;
+    if (atomic_load(&tail->end) != SEGMENT_HEADER_SIZE) return STAVE_OK;
+    record_encode_mark(&mark, value);
+    struct record record = {
+        .kind = RECORD_MARK,
+        .value_size = sizeof(value),
+        .payload_checksum = record_payload_checksum(0, value, sizeof(value)),
+    };
+    const enum stave_status status = grant_now(store, tail, record_size(&record), true);
+    return status == STAVE_OK ? writer_append(store, &record, NULL, value, &unused) : status;
 }
 
 /*
@@ -135,8 +155,9 @@ void writer_begin_roll(struct store *store)
 static enum stave_status roll_or_wait(struct store *store, uint64_t size)
 {
     if (store->sealing == NULL && store->spare != NULL && fits(store->spare, size)) {
-        writer_begin_roll(store);
-        return STAVE_OK;
+        const enum stave_status status = mark_empty(store);
+        if (status == STAVE_OK) writer_begin_roll(store);
+        return status;
     }
     if (size > store->room_wanted) store->room_wanted = size;
     const uint64_t attempts = store->spare_attempts;

@@ -358,56 +358,50 @@ static const struct listed *next_open_log(const struct reader *reader, uint32_t 
     return best;
 }
 
-/* Section 5: the last sequence of the newest sealed LOG segment; 0 if there is none. */
-static uint64_t last_sealed(const struct reader *reader)
+/* Section 9, step 3: whether the segment goes on where the log has come to. */
+static bool follows(uint64_t last, uint64_t first)
 {
-    const struct listed *newest = NULL;
-    for (uint32_t index = 0; index < reader->segment_count; index++) {
-        const struct listed *listed = &reader->segments[index];
-        if (listed->kind == LOG && listed->state == 1 &&
-            (newest == NULL || listed->incarnation > newest->incarnation))
-            newest = listed;
-    }
-    return newest == NULL ? 0 : newest->last_sequence;
+    uint64_t expected = (uint32_t)last + UINT64_C(1);
+    if (expected > UINT64_C(1) << 31) expected -= UINT64_C(1) << 31;
+    return last != 0 && (uint32_t)first == expected;
 }
 
-/* Section 9, step 3: whether the segment goes on where the log has come to. */
-static bool follows(const struct reader *reader, const struct file *file, uint64_t last, uint64_t sealed)
+/* Whether `file` begins with a record; *ret_first is its sequence. */
+static bool has_record(const struct reader *reader, const struct file *file, uint64_t *ret_first)
 {
     struct header header;
-    if (last == 0 || !valid_record(reader, file, 64, &header)) return true;
-    const uint32_t counter = (uint32_t)header.record.sequence, before = (uint32_t)last;
-    if (counter == before + 1) return true;
-    return counter == 1 && (before >= 1u << 31 || last == sealed);
+    if (file->end == 0 || !valid_record(reader, file, 64, &header)) return false;
+    *ret_first = header.record.sequence;
+    return true;
 }
 
 /* Section 9, steps 3 and 4. */
 static bool read_open_log(struct reader *reader)
 {
-    const uint64_t sealed = last_sealed(reader);
-    uint64_t last = sealed, before_offset = 0, torn_offset = 0;
+    uint64_t last = 0, ends_at = 64, torn_offset = 0;
     struct file before = {.id = 0}, torn = {.id = 0};
     for (const struct listed *listed = next_open_log(reader, 0); listed != NULL;
          listed = next_open_log(reader, listed->incarnation)) {
         struct file file;
-        uint64_t offset = 64;
+        uint64_t first = 0;
         if (!open_segment(reader, listed->id, listed->identity, 0, &file)) return false;
-        if (file.end == 0) continue;
-        if (torn.id == 0 && before.id != 0 && !follows(reader, &file, last, sealed)) {
+        const bool has_one = has_record(reader, &file, &first);
+        if (torn.id == 0 && before.id != 0 && has_one && !follows(last, first)) {
             torn = before;
-            torn_offset = before_offset;
+            torn_offset = ends_at;
         }
         if (torn.id != 0) {
-            if (marked_end(reader, &file, 64) != 0) return damage(reader, &torn, torn_offset);
+            if (file.end != 0 && marked_end(reader, &file, 64) != 0)
+                return damage(reader, &torn, torn_offset);
             continue;
         }
-        if (!read_open_records(reader, &file, &offset, &last)) return false;
-        if (marked_end(reader, &file, offset) > offset) return damage(reader, &file, offset);
+        file.id = listed->id;
         before = file;
-        before_offset = offset;
-        if (offset >= file.end || zeroes(file.bytes.data + offset, file.end - offset)) continue;
-        torn = file;
-        torn_offset = offset;
+        ends_at = 64;
+        last = 0;
+        if (file.end == 0) continue;
+        if (!read_open_records(reader, &file, &ends_at, &last)) return false;
+        if (marked_end(reader, &file, ends_at) > ends_at) return damage(reader, &file, ends_at);
     }
     return true;
 }

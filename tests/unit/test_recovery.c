@@ -80,19 +80,25 @@ static void cut_at_first_mark(const char *path, uint32_t id)
     scratch_truncate(path, name, record.offset);
 }
 
-/*
- * The first segment loses its last record, while the second has records. `with_mark`: and a MARK that vouches
- * for both. The manifest is the one before the first was sealed.
- */
-static void make_gap(struct fixture *fixture, bool with_mark, char path[SCRATCH_PATH_SIZE])
+struct gap {
+    bool has_mark;    /* one that vouches for both segments */
+    bool is_whole;    /* the first segment loses all its records, not the last one alone */
+    bool is_none;     /* it loses none */
+    uint64_t counter; /* that the first segment begins with; 0: 1 */
+};
+
+/* The first segment loses records, while the second has some. The manifest is of before it was sealed. */
+static void make_gap(struct fixture *fixture, const struct gap *gap, char path[SCRATCH_PATH_SIZE])
 {
     char saved[SCRATCH_PATH_SIZE];
     char command[4 * SCRATCH_PATH_SIZE];
     crash_start(fixture, 65536);
+    if (gap->counter != 0) fixture->store->store->counter = gap->counter;
     fixture_fill(fixture->store, "k", 100, 100, 1);
     store_put(fixture->store, "last", "the-end-of-the-first");
     crash_wait_until_quiet(fixture->store);
     scratch_path(&fixture->scratch, "manifest", saved);
+    scratch_remove_tree(saved);
     scratch_copy(fixture->scratch.store, saved);
     for (int i = 0; i < 3; i++) crash_put_sized(fixture->store, "fill", 15000);
     crash_put_sized(fixture->store, "tail", 16000); /* rolls, and stands before any MARK */
@@ -101,23 +107,108 @@ static void make_gap(struct fixture *fixture, bool with_mark, char path[SCRATCH_
     crash_take(fixture, path);
     (void)snprintf(command, sizeof(command), "cp %s/MANIFEST %s/MANIFEST", saved, path);
     assert_int_equal(system(command), 0);
-    crash_zero_from(path, "lastthe-end-of-the-first", 50000);
-    if (!with_mark) cut_at_first_mark(path, 2);
+    if (!gap->is_none) crash_zero_from(path, "lastthe-end-of-the-first", 50000);
+    uint8_t zeroes[20000] = {0};
+    if (gap->is_whole) crash_overwrite(path, "0000000001.seg", SEGMENT_HEADER_SIZE, zeroes, sizeof(zeroes));
+    if (!gap->has_mark) cut_at_first_mark(path, 2);
+}
+
+/* No record before the gap is lost, and none behind it is there. */
+static void expect_gap(const struct fixture *fixture, const char *path, const struct gap *gap)
+{
+    for (int round = 0; round < 2; round++) {
+        struct stave *store = store_open(path, &fixture->options);
+        fixture_expect_filled(store, "k", gap->is_whole ? 0 : 100, 100, 1);
+        store_expect(store, "last", gap->is_none ? "the-end-of-the-first" : NULL);
+        assert_int_equal(stave_exists(store, stave_text("tail")), gap->is_none ? STAVE_OK : STAVE_NOT_FOUND);
+        assert_int_equal(stave_count(store), gap->is_none ? 103 : gap->is_whole ? 0 : 100);
+        store_close(store);
+    }
 }
 
 static void a_gap_between_segments_ends_the_log(void **state)
 {
     struct fixture *fixture = *state;
+    const struct gap gap = {.has_mark = false};
     char path[SCRATCH_PATH_SIZE];
-    make_gap(fixture, false, path);
-    for (int round = 0; round < 2; round++) {
-        struct stave *store = store_open(path, &fixture->options);
-        fixture_expect_filled(store, "k", 100, 100, 1);
-        store_expect(store, "last", NULL);
-        assert_int_equal(stave_exists(store, stave_text("tail")), STAVE_NOT_FOUND);
-        assert_int_equal(stave_count(store), 100);
-        store_close(store);
+    make_gap(fixture, &gap, path);
+    expect_gap(fixture, path, &gap);
+}
+
+/* There is nothing before it to compare with: no sealed segment, and not one record. */
+static void the_loss_of_a_whole_first_segment_is_a_gap(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct gap gap = {.is_whole = true};
+    char path[SCRATCH_PATH_SIZE];
+    make_gap(fixture, &gap, path);
+    expect_gap(fixture, path, &gap);
+}
+
+/* Behind 2^31 records counters begin low again, but not anywhere. */
+static void a_gap_is_seen_where_counters_come_round(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct gap gaps[] = {
+        {.is_none = true, .counter = RECORD_COUNTER_ROUND - 50},
+        {.is_none = false, .counter = RECORD_COUNTER_ROUND - 50},
+        {.is_none = true, .counter = RECORD_COUNTER_ROUND - 103}, /* the last of the first segment is 2^31 */
+        {.is_none = true, .counter = RECORD_COUNTER_ROUND - 104},
+        {.is_none = true, .counter = 2 * RECORD_COUNTER_ROUND - 200},
+    };
+    char path[SCRATCH_PATH_SIZE];
+    for (size_t i = 0; i < sizeof(gaps) / sizeof(gaps[0]); i++) {
+        make_gap(fixture, &gaps[i], path);
+        assert_true(fixture->store->store->counter < RECORD_COUNTER_ROUND + 10);
+        expect_gap(fixture, path, &gaps[i]);
     }
+}
+
+/* What stands behind the last record of a segment that another goes on from: of a write that failed. */
+static void garbage_behind_the_last_record_is_no_gap(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct gap gap = {.is_none = true};
+    char path[SCRATCH_PATH_SIZE];
+    make_gap(fixture, &gap, path);
+    const uint64_t size = scratch_size(path, "0000000001.seg");
+    crash_overwrite(path, "0000000001.seg", size, "half of a record that was never written", 39);
+    expect_gap(fixture, path, &gap);
+}
+
+/* A batch too large for the empty tail that it meets. */
+static void a_tail_that_was_left_empty_is_no_gap(void **state)
+{
+    struct fixture *fixture = *state;
+    struct stave_batch *batch = NULL;
+    struct dir dir = DIR_NONE;
+    struct manifest manifest = MANIFEST_NONE;
+    char path[SCRATCH_PATH_SIZE];
+    uint8_t value[8000] = {0};
+    crash_start(fixture, 65536);
+    assert_int_equal(stave_batch_begin(fixture->store, &batch), STAVE_OK);
+    for (int number = 0; number < 20; number++) {
+        char key[32];
+        (void)snprintf(key, sizeof(key), "k%d", number);
+        assert_int_equal(stave_batch_put(batch, stave_text(key), stave_bytes(value, sizeof(value)), 0),
+                         STAVE_OK);
+    }
+    assert_int_equal(stave_batch_commit(batch, NULL, NULL), STAVE_OK);
+    stave_batch_free(batch);
+    crash_take(fixture, path);
+
+    assert_int_equal(dir_open(path, &dir, NULL), STAVE_OK);
+    assert_int_equal(manifest_read(&dir, &manifest, NULL), STAVE_OK);
+    struct manifest_segment *first = manifest_find_segment(&manifest, 1);
+    assert_non_null(first);
+    first->state = MANIFEST_SEGMENT_OPEN; /* as before it was sealed */
+    first->length = first->last_sequence = 0;
+    assert_int_equal(manifest_write(&dir, &manifest, NULL), STAVE_OK);
+    manifest_free(&manifest);
+    dir_close(&dir);
+    struct stave *store = store_open(path, &fixture->options);
+    assert_int_equal(stave_count(store), 20);
+    store_close(store);
 }
 
 static void a_gap_that_a_later_mark_vouches_for_is_corruption(void **state)
@@ -125,7 +216,7 @@ static void a_gap_that_a_later_mark_vouches_for_is_corruption(void **state)
     struct fixture *fixture = *state;
     struct stave_error error = {.status = STAVE_OK};
     char path[SCRATCH_PATH_SIZE];
-    make_gap(fixture, true, path);
+    make_gap(fixture, &(struct gap){.has_mark = true}, path);
     assert_int_equal(crash_try_open(path, &fixture->options, &error), STAVE_CORRUPT);
     assert_non_null(strstr(error.message, "0000000001.seg"));
 }
@@ -493,6 +584,10 @@ int main(void)
         FIXTURE_TEST(what_was_written_survives_a_kill),
         FIXTURE_TEST(what_follows_a_torn_record_is_discarded_for_good),
         FIXTURE_TEST(a_gap_between_segments_ends_the_log),
+        FIXTURE_TEST(the_loss_of_a_whole_first_segment_is_a_gap),
+        FIXTURE_TEST(a_gap_is_seen_where_counters_come_round),
+        FIXTURE_TEST(garbage_behind_the_last_record_is_no_gap),
+        FIXTURE_TEST(a_tail_that_was_left_empty_is_no_gap),
         FIXTURE_TEST(a_gap_that_a_later_mark_vouches_for_is_corruption),
         FIXTURE_TEST(damage_below_a_mark_is_corruption),
         FIXTURE_TEST(a_damaged_value_below_a_mark_keeps_its_key),

@@ -72,7 +72,8 @@ struct storm {
     uint64_t first_seed;
     uint64_t seed; /* of the operations on this store */
     uint64_t round;
-    struct model models[WRITER_COUNT]; /* after `done` operations */
+    struct model models[WRITER_COUNT]; /* after `from` operations, while a round runs; else after `done` */
+    uint64_t from[WRITER_COUNT];
 };
 
 /* The operations. */
@@ -434,7 +435,7 @@ static void run_reader(struct storm *storm)
     watch.storm = storm;
     for (unsigned i = 0; i < WRITER_COUNT; i++) {
         watch.models[i] = storm->models[i];
-        watch.upto[i] = atomic_load(&shared->done[i]);
+        watch.upto[i] = storm->from[i]; /* the writer may have begun already */
     }
     enum stave_status status = STAVE_NOT_FOUND;
     while (!atomic_load(&shared->reader_stops)) {
@@ -533,10 +534,10 @@ static void look_after(struct storm *storm)
 }
 
 /* The models follow what the writers had reported. */
-static void follow(struct storm *storm, const uint64_t *from)
+static void follow(struct storm *storm)
 {
     for (unsigned i = 0; i < WRITER_COUNT; i++)
-        for (uint64_t index = from[i]; index < atomic_load(&storm->shared->done[i]); index++) {
+        for (uint64_t index = storm->from[i]; index < atomic_load(&storm->shared->done[i]); index++) {
             struct operation operation;
             make_operation(storm->seed, i, index, &operation);
             apply(&storm->models[i], &operation);
@@ -556,10 +557,9 @@ static pid_t start(struct storm *storm, void (*run)(struct storm *storm))
 
 static void run_round(struct storm *storm)
 {
-    uint64_t from[WRITER_COUNT];
     int status = 0;
     choose_options(storm);
-    for (unsigned i = 0; i < WRITER_COUNT; i++) from[i] = atomic_load(&storm->shared->done[i]);
+    for (unsigned i = 0; i < WRITER_COUNT; i++) storm->from[i] = atomic_load(&storm->shared->done[i]);
     const pid_t reader = start(storm, run_reader);
     const pid_t writer = start(storm, run_writers);
     const uint64_t time_max = random_chance(&storm->random, 6) ? 300000 : 60000;
@@ -568,7 +568,7 @@ static void run_round(struct storm *storm)
     assert_int_equal(waitpid(writer, &status, 0), writer);
     expect_no_trouble(storm, "beside the writer");
     assert_true(WIFSIGNALED(status)); /* it had not ended by itself */
-    follow(storm, from);
+    follow(storm);
     look_after(storm);
     atomic_store(&storm->shared->reader_stops, true);
     assert_int_equal(waitpid(reader, &status, 0), reader);

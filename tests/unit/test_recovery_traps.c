@@ -9,7 +9,7 @@
 
 enum { LARGE_SIZE = 100000, PATIENCE_MS = 10000 };
 
-/* ------------------------------------------------------------------ sweeps */
+/* sweeps */
 
 static void wait_for_live_size(struct stave *store, uint64_t expected)
 {
@@ -95,7 +95,7 @@ static void a_large_value_of_a_swept_space_is_swept_again(void **state)
     store_close(store);
 }
 
-/* ------------------------------------------------------------------ checkpoints */
+/* checkpoints */
 
 struct inserting {
     struct stave *store;

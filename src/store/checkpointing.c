@@ -641,8 +641,7 @@ static bool is_due(struct store *store)
     mutex_unlock(&store->write_lock);
     if (limit == 0) {
         keydir_stat(&store->keydir, &stats);
-        limit =
-            2 * stats.memory_size > CHECKPOINT_LOG_SIZE_MIN ? 2 * stats.memory_size : CHECKPOINT_LOG_SIZE_MIN;
+        limit = stats.memory_size > CHECKPOINT_LOG_SIZE_MIN ? stats.memory_size : CHECKPOINT_LOG_SIZE_MIN;
     }
     return log_size > limit && atomic_load(&store->failed) == STAVE_OK;
 }

@@ -154,7 +154,7 @@ static enum stave_status list_segment(struct store *store, struct segment *segme
     mutex_lock(&store->write_lock);
     const enum stave_status status = segment_publish(store, segment);
     segment->listed = status == STAVE_OK;
-    if (status == STAVE_OK) store->output_size = 0; /* counted with the others from here on */
+    if (status == STAVE_OK) store->output_size = 0;            /* counted with the others from here on */
     store->log_since_checkpoint += atomic_load(&segment->end); /* an open replays it too (P10) */
     mutex_unlock(&store->write_lock);
     return status == STAVE_OK ? status

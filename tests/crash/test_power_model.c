@@ -19,12 +19,12 @@
 #include "os/file.h"
 #include "support/fault.h"
 #include "support/power_loss.h"
-#include "support/temp_dir.h"
+#include "support/scratch.h"
 
 enum { CONTENT_SIZE = 3 * 4096, VERSIONS = 3, SEEDS = 16, SYNC_FILE = 1, SYNC_DIR = 2 };
 
 struct place {
-    struct temp_dir temp;
+    struct scratch scratch;
     char dir[600];
     char shadow[600];
     char image[600];
@@ -32,10 +32,11 @@ struct place {
 
 static struct place place_make(void)
 {
-    struct place place = {.temp = temp_dir_make()};
-    (void)snprintf(place.dir, sizeof(place.dir), "%s/dir", place.temp.path);
-    (void)snprintf(place.shadow, sizeof(place.shadow), "%s/shadow", place.temp.path);
-    (void)snprintf(place.image, sizeof(place.image), "%s/image", place.temp.path);
+    struct place place = {0};
+    scratch_make(&place.scratch);
+    (void)snprintf(place.dir, sizeof(place.dir), "%s/dir", place.scratch.root);
+    (void)snprintf(place.shadow, sizeof(place.shadow), "%s/shadow", place.scratch.root);
+    (void)snprintf(place.image, sizeof(place.image), "%s/image", place.scratch.root);
     assert_int_equal(mkdir(place.dir, 0700), 0);
     assert_int_equal(mkdir(place.shadow, 0700), 0);
     return place;
@@ -109,7 +110,7 @@ static int broken_images(int syncs, char *ret_least_at_end)
             if (is_complete && version != 0 && version < least) least = version;
             power_loss_remove_tree(place.image);
         }
-        temp_dir_remove(&place.temp);
+        scratch_remove(&place.scratch);
     }
     *ret_least_at_end = least;
     return broken;
@@ -152,7 +153,7 @@ static void the_same_seed_gives_the_same_image(void **state) /* L4 */
         }
     }
     assert_memory_equal(versions[0], versions[1], SEEDS);
-    temp_dir_remove(&place.temp);
+    scratch_remove(&place.scratch);
 }
 
 int main(void)

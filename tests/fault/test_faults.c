@@ -14,13 +14,21 @@
 
 #include "support/fault.h"
 
-enum { KEY_COUNT = 30 };
+enum { KEY_COUNT = 30, VALUE_SIZE_MAX = 20000, LARGE_VERSION = 100 };
 
 /* What may be under each key: the values before and after the last write, the same if it is known. */
 struct expected {
     uint64_t version[KEY_COUNT]; /* 0: absent */
     uint64_t other[KEY_COUNT];
+    bool is_dropped;     /* space 1 */
+    bool has_a_snapshot; /* beside the store */
 };
+
+/* A large value has a file of its own. */
+static size_t size_of(uint64_t version)
+{
+    return version >= LARGE_VERSION ? VALUE_SIZE_MAX : 500 + version * 37 % 2000;
+}
 
 static void key_text(char ret_key[32], size_t number)
 {
@@ -39,8 +47,8 @@ static void put(struct stave *store, struct expected *expected, size_t number, u
 {
     const struct stave_write write = {.flags = flags};
     char key[32];
-    uint8_t value[3000];
-    const size_t size = 500 + version * 37 % 2000;
+    uint8_t value[VALUE_SIZE_MAX];
+    const size_t size = size_of(version);
     key_text(key, number);
     fill_bytes(value, size, version);
     note(expected, number, stave_put_with(store, stave_text(key), stave_bytes(value, size), &write, NULL),
@@ -58,8 +66,8 @@ static void put_batch(struct stave *store, struct expected *expected, size_t fir
 {
     struct stave_batch *batch = NULL;
     char key[32];
-    uint8_t value[3000];
-    const size_t size = 500 + version * 37 % 2000;
+    uint8_t value[VALUE_SIZE_MAX];
+    const size_t size = size_of(version);
     fill_bytes(value, size, version);
     enum stave_status status = stave_batch_begin(store, &batch);
     for (size_t number = first; number < first + 3 && status == STAVE_OK; number++) {
@@ -69,6 +77,20 @@ static void put_batch(struct stave *store, struct expected *expected, size_t fir
     if (status == STAVE_OK) status = stave_batch_commit(batch, NULL, NULL);
     stave_batch_free(batch);
     for (size_t number = first; number < first + 3; number++) note(expected, number, status, version);
+}
+
+static void snapshot_path(const char *path, char ret_path[SCRATCH_PATH_SIZE])
+{
+    (void)snprintf(ret_path, SCRATCH_PATH_SIZE, "%.500s-snapshot", path);
+}
+
+static enum stave_status take_snapshot(struct stave *store, const char *path, struct expected *expected)
+{
+    char snapshot[SCRATCH_PATH_SIZE];
+    snapshot_path(path, snapshot);
+    const enum stave_status status = stave_snapshot(store, snapshot, NULL);
+    expected->has_a_snapshot = status == STAVE_OK;
+    return status;
 }
 
 /* Opens, writes in every way, keeps house, closes. The first failure of open or close is returned. */
@@ -87,9 +109,16 @@ static enum stave_status scenario(const char *path, struct expected *expected)
     put_batch(store, expected, 2, 5);
     const enum stave_status compacted = stave_compact(store, STAVE_COMPACT_ALL, NULL, NULL);
     for (size_t number = 5; number < KEY_COUNT; number++) put(store, expected, number, 6, 0);
+    put(store, expected, 6, LARGE_VERSION, 0);
+    (void)stave_put(stave_space(store, 1), stave_text("key"), stave_text("value"));
+    expected->is_dropped = stave_drop(stave_space(store, 1), NULL, NULL) == STAVE_OK;
+    const enum stave_status linked = take_snapshot(store, path, expected);
     const enum stave_status saved = stave_checkpoint(store);
     const enum stave_status closed = stave_close(store);
-    return closed != STAVE_OK ? closed : compacted != STAVE_OK ? compacted : saved;
+    return closed != STAVE_OK      ? closed
+           : compacted != STAVE_OK ? compacted
+           : linked != STAVE_OK    ? linked
+                                   : saved;
 }
 
 static bool holds(struct stave *store, const char *key, uint64_t version)
@@ -99,7 +128,7 @@ static bool holds(struct stave *store, const char *key, uint64_t version)
     if (status == STAVE_NOT_FOUND) return version == 0;
     assert_int_equal(status, STAVE_OK);
     const bool same =
-        version != 0 && value.size == 500 + version * 37 % 2000 && bytes_are(value.data, value.size, version);
+        version != 0 && value.size == size_of(version) && bytes_are(value.data, value.size, version);
     stave_free(value.data);
     return same;
 }
@@ -119,13 +148,26 @@ static void expect_store(const char *path, const struct expected *expected, uint
                      (unsigned long long)expected->version[number],
                      (unsigned long long)expected->other[number]);
     }
+    if (expected->is_dropped) assert_int_equal(stave_count(stave_space(store, 1)), 0);
     store_close(store);
+}
+
+/* The snapshot is a sound store; one that failed is not there. */
+static void expect_snapshot(const char *path, const struct expected *expected)
+{
+    char snapshot[SCRATCH_PATH_SIZE];
+    snapshot_path(path, snapshot);
+    if (expected->has_a_snapshot) {
+        expect_store(snapshot, expected, 0);
+        assert_int_equal(stave_check(snapshot, NULL, NULL, NULL, NULL), STAVE_OK);
+    }
+    scratch_remove_tree(snapshot);
 }
 
 /* The store that each run begins with: closed, with something in every key. */
 static struct expected prepare(const char *path)
 {
-    struct expected expected = {{0}, {0}};
+    struct expected expected = {.is_dropped = false};
     const struct stave_options options = small_options();
     struct stave *store = store_open(path, &options);
     for (size_t number = 0; number < KEY_COUNT; number++) put(store, &expected, number, 1, 0);
@@ -148,7 +190,7 @@ static bool run_once(const struct fixture *fixture, enum failing failing, uint64
 {
     char path[SCRATCH_PATH_SIZE];
     scratch_path(&fixture->scratch, "faulty", path);
-    struct expected expected = {{0}, {0}};
+    struct expected expected = {.is_dropped = false};
     if (!begins_empty) expected = prepare(path);
     const size_t descriptors = scratch_count_descriptors();
     arm(failing, nth, system_error);
@@ -157,6 +199,7 @@ static bool run_once(const struct fixture *fixture, enum failing failing, uint64
     assert_int_equal(scratch_count_descriptors(), descriptors);
     if (!fired || failing == FAIL_SHORT) assert_int_equal(status, STAVE_OK);
     expect_store(path, &expected, nth);
+    expect_snapshot(path, &expected);
     scratch_remove_tree(path);
     return fired;
 }

@@ -17,7 +17,7 @@
 #include "os/file.h"
 #include "os/map.h"
 #include "support/fault.h"
-#include "support/temp_dir.h"
+#include "support/scratch.h"
 
 static int open_descriptors(void)
 {
@@ -53,14 +53,15 @@ static enum stave_status write_a_file(const char *path)
 /* Closing the directory, which was only read, is the one failure that is not reported. */
 static void each_call_that_fails_is_reported(int system_error, enum stave_status expected)
 {
-    struct temp_dir temp = temp_dir_make();
+    struct scratch scratch;
+    scratch_make(&scratch);
     const int descriptors = open_descriptors();
     bool fired = true;
     uint64_t nth = 0;
     uint64_t unreported = 0;
     while (fired) {
         fault_arm(++nth, system_error);
-        const enum stave_status status = write_a_file(temp.path);
+        const enum stave_status status = write_a_file(scratch.root);
         fired = fault_disarm();
         if (fired && status == STAVE_OK) unreported++;
         assert_true(status == STAVE_OK || (fired && status == expected));
@@ -68,7 +69,7 @@ static void each_call_that_fails_is_reported(int system_error, enum stave_status
     assert_int_equal(nth, 12); /* eleven calls */
     assert_int_equal(unreported, 1);
     assert_int_equal(open_descriptors(), descriptors);
-    temp_dir_remove(&temp);
+    scratch_remove(&scratch);
 }
 
 static void every_call_may_fail(void **state)
@@ -82,23 +83,25 @@ static void every_call_may_fail(void **state)
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
-    struct temp_dir temp = temp_dir_make();
+    struct scratch scratch;
+    scratch_make(&scratch);
     fault_choose(FAULT_MEMORY);
     fault_arm(1, 0);
-    assert_int_equal(write_a_file(temp.path), STAVE_NO_MEMORY);
+    assert_int_equal(write_a_file(scratch.root), STAVE_NO_MEMORY);
     assert_true(fault_disarm());
     fault_choose(FAULT_SYSTEM);
-    temp_dir_remove(&temp);
+    scratch_remove(&scratch);
 }
 
 static void short_and_interrupted_transfers_are_continued(void **state) /* F1 */
 {
     (void)state;
-    struct temp_dir temp = temp_dir_make();
+    struct scratch scratch;
+    scratch_make(&scratch);
     struct dir dir = DIR_NONE;
     struct file file = FILE_NONE;
     char data[10];
-    assert_int_equal(dir_open(temp.path, &dir, NULL), STAVE_OK);
+    assert_int_equal(dir_open(scratch.root, &dir, NULL), STAVE_OK);
     assert_int_equal(file_create(&dir, "f", &file, NULL), STAVE_OK);
     fault_choose(FAULT_WRITE | FAULT_READ);
     fault_arm_short(1);
@@ -114,16 +117,17 @@ static void short_and_interrupted_transfers_are_continued(void **state) /* F1 */
     fault_choose(FAULT_SYSTEM);
     (void)file_close(&file, NULL);
     dir_close(&dir);
-    temp_dir_remove(&temp);
+    scratch_remove(&scratch);
 }
 
 static void a_failed_sync_is_not_repeated(void **state) /* F4 */
 {
     (void)state;
-    struct temp_dir temp = temp_dir_make();
+    struct scratch scratch;
+    scratch_make(&scratch);
     struct dir dir = DIR_NONE;
     struct file file = FILE_NONE;
-    assert_int_equal(dir_open(temp.path, &dir, NULL), STAVE_OK);
+    assert_int_equal(dir_open(scratch.root, &dir, NULL), STAVE_OK);
     assert_int_equal(file_create(&dir, "f", &file, NULL), STAVE_OK);
     fault_choose(FAULT_SYNC);
     const int errors[] = {EIO, EINTR, ENOSPC};
@@ -136,7 +140,7 @@ static void a_failed_sync_is_not_repeated(void **state) /* F4 */
     fault_choose(FAULT_SYSTEM);
     (void)file_close(&file, NULL);
     dir_close(&dir);
-    temp_dir_remove(&temp);
+    scratch_remove(&scratch);
 }
 
 static void the_wall_clock_can_be_set(void **state)

@@ -16,19 +16,19 @@
 #include "os/dir.h"
 #include "os/file.h"
 #include "os/map.h"
-#include "support/temp_dir.h"
+#include "support/scratch.h"
 
 struct fixture {
-    struct temp_dir temp;
+    struct scratch scratch;
     struct dir dir;
 };
 
 static int set_up(void **state)
 {
     static struct fixture fixture;
-    fixture.temp = temp_dir_make();
+    scratch_make(&fixture.scratch);
     *state = &fixture;
-    return dir_open(fixture.temp.path, &fixture.dir, NULL);
+    return dir_open(fixture.scratch.root, &fixture.dir, NULL);
 }
 
 static int tear_down(void **state)
@@ -36,7 +36,7 @@ static int tear_down(void **state)
     struct fixture *const fixture = *state;
     dir_close(&fixture->dir);
     dir_close(&fixture->dir);
-    temp_dir_remove(&fixture->temp);
+    scratch_remove(&fixture->scratch);
     return 0;
 }
 
@@ -162,10 +162,10 @@ static void dir_is_made_wherever_the_path_points(void **state)
 {
     struct fixture *const fixture = *state;
     char path[600];
-    (void)snprintf(path, sizeof(path), "%s/sub//", fixture->temp.path);
+    (void)snprintf(path, sizeof(path), "%s/sub//", fixture->scratch.root);
     assert_int_equal(dir_create(path, NULL), STAVE_OK);
     assert_int_equal(dir_create(path, NULL), STAVE_EXISTS);
-    assert_int_equal(chdir(fixture->temp.path), 0);
+    assert_int_equal(chdir(fixture->scratch.root), 0);
     assert_int_equal(dir_create("relative", NULL), STAVE_OK);
     assert_int_equal(dir_remove("relative", NULL), STAVE_OK);
     assert_int_equal(dir_create("not/there", NULL), STAVE_NOT_FOUND);

@@ -7,7 +7,6 @@
 #include "base/buffer.h"
 #include "net/words.h"
 #include "server/call.h"
-#include "server/loop.h"
 #include "server/secret.h"
 #include "server/server.h"
 
@@ -47,11 +46,6 @@ void monitor_feed(struct call *call)
 {
     struct buffer line = {0};
     if (call->command->flags & (COMMAND_SKIP_MONITOR | COMMAND_ADMIN)) return;
-    if (format_line(call, &line) == STAVE_OK) {
-        const size_t place = call->client->loop->index;
-        gate_exclude(&call->server->gate, place);
-        send_line(call->server, &line);
-        gate_admit(&call->server->gate, place);
-    }
+    if (format_line(call, &line) == STAVE_OK) send_line(call->server, &line);
     buffer_free(&line);
 }

@@ -5,10 +5,7 @@
 
 struct call;
 
-/*
- * Before a command runs, from its loop. Leaves the loop's place in the gate and takes it again, having had
- * the whole gate in between: a monitor sees commands in one order.
- */
+/* Before a command runs, under the exclusive gate: monitors see commands in one order. */
 void monitor_feed(struct call *call);
 
 #endif

@@ -1,0 +1,276 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What an operator does: configuration, clients, logs, snapshots, the end of the server."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "support"))
+
+from stave_server import BIN_DIR, PATIENCE, RespError, Server, ServerTest, wait_until  # noqa: E402
+
+
+def info(client, section="everything"):
+    lines = client("INFO", section).decode().split("\r\n")
+    return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+def clients(client):
+    lines = client("CLIENT", "LIST").decode().splitlines()
+    return [dict(field.split("=", 1) for field in line.split(" ")) for line in lines]
+
+
+class Clients(ServerTest):
+    def test_the_list_names_each_client_with_its_state(self):
+        other = self.connect()
+        other("CLIENT", "SETNAME", "other")
+        other("SELECT", 5)
+        other("MULTI")
+        other("SET", "a", "b")
+        found = {each["name"]: each for each in clients(self.client)}["other"]
+        self.assertEqual("5", found["db"])
+        self.assertEqual("1", found["multi"])
+        self.assertEqual("x", found["flags"])
+        self.assertEqual("set", found["cmd"])
+        own = clients(self.client)[-1 if clients(self.client)[0]["name"] == "other" else 0]
+        self.assertEqual("client|list", own["cmd"])
+
+    def test_a_killed_client_is_gone_and_does_no_more(self):
+        other = self.connect()
+        number = other("CLIENT", "ID")
+        self.assertEqual(1, self.client("CLIENT", "KILL", "ID", number))
+        self.assertTrue(other.is_closed())
+        self.assertTrue(wait_until(lambda: str(number) not in [each["id"] for each in clients(self.client)]))
+        self.assertEqual(0, self.client("CLIENT", "KILL", "ID", number))
+
+    def test_a_client_that_kills_itself_gets_the_reply(self):
+        other = self.connect()
+        number = other("CLIENT", "ID")
+        self.assertEqual(1, other("CLIENT", "KILL", "ID", number, "SKIPME", "no"))
+        self.assertTrue(other.is_closed())
+
+    def test_replies_are_switched_off_and_skipped(self):
+        self.client.send("CLIENT", "REPLY", "OFF")
+        self.client.send("SET", "a", "1")
+        self.client.send("CLIENT", "REPLY", "ON")
+        self.assertEqual("OK", self.client.read())
+        self.client.send("CLIENT", "REPLY", "SKIP")
+        self.client.send("SET", "a", "2")
+        self.assertEqual(b"2", self.client("GET", "a"))
+
+    def test_a_pause_of_writes_holds_writes_alone(self):
+        other = self.connect()
+        self.client("CLIENT", "PAUSE", 60000, "WRITE")
+        self.assertIsNone(other("GET", "a"))
+        other.send("SET", "a", "1")
+        time.sleep(0.1)
+        self.assertIsNone(self.client("GET", "a"))
+        self.client("CLIENT", "UNPAUSE")
+        self.assertEqual("OK", other.read())
+
+    def test_a_pause_ends_by_itself(self):
+        self.client("CLIENT", "PAUSE", 50, "ALL")
+        self.assertEqual("OK", self.client("SET", "a", "1"))
+
+    def test_a_monitor_sees_commands_in_order_and_no_password(self):
+        monitor = self.connect()
+        self.assertEqual("OK", monitor("MONITOR"))
+        self.client("SET", "key", 'a "quoted" \x01 value')
+        self.client.attempt("AUTH", "default", "secret")
+        self.client("GET", "key")
+        lines = [monitor.read_line().decode() for _ in range(3)]
+        self.assertIn('"SET" "key" "a \\"quoted\\" \\x01 value"', lines[0])
+        self.assertNotIn("secret", lines[1])
+        self.assertIn('"GET" "key"', lines[2])
+        monitor.close()
+        self.assertTrue(wait_until(lambda: info(self.client)["monitor_clients"] == "0"))
+
+    def test_reset_ends_everything_that_a_session_began(self):
+        self.client("SELECT", 3)
+        self.client("CLIENT", "SETNAME", "me")
+        self.client("MULTI")
+        self.assertEqual("RESET", self.client("RESET"))
+        self.assertIsNone(self.client("CLIENT", "GETNAME"))
+        self.client("SET", "where", "0")
+        self.client("SELECT", 0)
+        self.assertEqual(b"0", self.client("GET", "where"))
+
+
+class Logs(ServerTest):
+    def test_slow_commands_are_kept_cut_and_without_passwords(self):
+        self.client("CONFIG", "SET", "slowlog-log-slower-than", 0, "slowlog-max-len", 5)
+        self.client("SLOWLOG", "RESET")
+        self.client("CLIENT", "SETNAME", "slow")
+        self.client("SET", "key", "v" * 200)
+        self.client("MSET", *[word for i in range(40) for word in (f"k{i}", i)])
+        self.client.attempt("AUTH", "default", "secret")
+        self.client("CONFIG", "SET", "requirepass", "")
+        entries = self.client("SLOWLOG", "GET", -1)
+        texts = [[bytes(word) for word in entry[3]] for entry in entries]
+        self.assertLessEqual(len(entries), 5)
+        self.assertIn([b"SET", b"key", b"v" * 128 + b"... (72 more bytes)"], texts)
+        many = [text for text in texts if text[0] == b"MSET"][0]
+        self.assertEqual(32, len(many))
+        self.assertEqual(b"... (50 more arguments)", many[-1])
+        self.assertFalse(any(b"secret" in word for text in texts for word in text))
+        self.assertEqual(b"slow", entries[0][5])
+        self.client("CONFIG", "SET", "slowlog-log-slower-than", 10000, "slowlog-max-len", 128)
+
+    def test_latencies_are_kept_by_event(self):
+        self.client("CONFIG", "SET", "latency-monitor-threshold", 1)
+        self.client("SET", "big", "x" * 100)
+        self.client("DEBUG", "SLEEP", "0.02")
+        events = {bytes(each[0]): each for each in self.client("LATENCY", "LATEST")}
+        self.assertIn(b"command", events)
+        self.assertGreaterEqual(events[b"command"][3], 20)
+        self.assertTrue(self.client("LATENCY", "HISTORY", "command"))
+        self.assertGreaterEqual(self.client("LATENCY", "RESET"), 1)
+        self.assertEqual([], self.client("LATENCY", "LATEST"))
+        self.client("CONFIG", "SET", "latency-monitor-threshold", 0)
+
+    def test_counters_count_and_are_set_to_zero(self):
+        self.client("CONFIG", "RESETSTAT")
+        self.client("SET", "a", 1)
+        self.client("GET", "a")
+        self.client("GET", "missing")
+        self.client.attempt("INCR", "a", "b")
+        self.client.attempt("NOSUCH")
+        found = info(self.client)
+        self.assertEqual("1", found["keyspace_hits"])
+        self.assertEqual("1", found["keyspace_misses"])
+        self.assertIn("calls=2,", found["cmdstat_get"])
+        self.assertIn("rejected_calls=1", found["cmdstat_incr"])
+        self.assertEqual("count=2", found["errorstat_ERR"])
+        self.assertEqual("keys=1,expires=0,avg_ttl=0", found["db0"])
+        self.client("CONFIG", "RESETSTAT")
+        self.assertNotIn("cmdstat_get", info(self.client))
+
+
+Logs.options = {"enable_debug_command": "yes"}
+
+
+class Configuration(unittest.TestCase):
+    def setUp(self):
+        self.directory = tempfile.mkdtemp(prefix="stave-config-")
+        self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
+        self.file = os.path.join(self.directory, "stave.conf")
+
+    def run_server(self, text):
+        with open(self.file, "w", encoding="utf-8") as file:
+            file.write(text)
+        return subprocess.run([os.path.join(BIN_DIR, "stave-server"), self.file], capture_output=True, text=True,
+                              timeout=60 * PATIENCE, check=False)
+
+    def test_a_typing_error_ends_the_start_with_file_and_line(self):
+        result = self.run_server("# fine\ntimeuot 5\n")
+        self.assertEqual(1, result.returncode)
+        self.assertIn("stave.conf:2", result.stderr)
+        self.assertIn("timeuot", result.stderr)
+
+    def test_what_is_set_is_written_into_the_file_and_read_again(self):
+        with open(self.file, "w", encoding="utf-8") as file:
+            file.write("# mine\ntimeout 100\n")
+        with Server(directory=self.directory, arguments=[self.file]) as server:
+            client = server.client()
+            client("CONFIG", "SET", "timeout", 200, "requirepass", 'se"cret')
+            client("CONFIG", "REWRITE")
+            client.close()
+            with open(self.file, encoding="utf-8") as file:
+                self.assertTrue(file.read().startswith("# mine\ntimeout 200\n"))
+            server.restart()
+            client = server.client()
+            self.assertEqual("NOAUTH", client.attempt("GET", "a").code)
+            self.assertEqual("OK", client("AUTH", 'se"cret'))
+            self.assertEqual([b"timeout", b"200"], client("CONFIG", "GET", "timeout"))
+            client.close()
+
+    def test_a_port_that_cannot_be_had_changes_nothing(self):
+        with Server() as first, Server() as second:
+            client = second.client()
+            reply = client.attempt("CONFIG", "SET", "timeout", 9, "port", first.port)
+            self.assertIsInstance(reply, RespError)
+            self.assertEqual([b"timeout", b"0"], client("CONFIG", "GET", "timeout"))
+            self.assertEqual([b"port", str(second.port).encode()], client("CONFIG", "GET", "port"))
+            other = second.client()
+            self.assertEqual("PONG", other("PING"))
+            other.close()
+            client.close()
+
+
+class Snapshots(ServerTest):
+    def snapshot_path(self):
+        return os.path.join(self.server.directory, "stave-snapshot")
+
+    def dumped(self):
+        tool = os.path.join(BIN_DIR, "stave")
+        copy = os.path.join(self.server.directory, "copy")
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(self.snapshot_path(), copy)
+        result = subprocess.run([tool, "get", copy, "key"], capture_output=True, text=True, timeout=60 * PATIENCE,
+                                check=True)
+        return result.stdout.strip()
+
+    def test_a_snapshot_is_a_store_and_is_replaced_whole(self):
+        self.client("SET", "key", "one")
+        self.assertEqual("OK", self.client("SAVE"))
+        self.assertEqual("one", self.dumped())
+        self.client("SET", "key", "two")
+        self.assertEqual("Background saving started", self.client("BGSAVE"))
+        self.assertTrue(wait_until(lambda: info(self.client)["rdb_bgsave_in_progress"] == "0"))
+        self.assertEqual("two", self.dumped())
+        self.assertEqual("ok", info(self.client)["rdb_last_bgsave_status"])
+        self.assertLess(abs(self.client("LASTSAVE") - time.time()), 60)
+        self.assertEqual([], [name for name in os.listdir(self.server.directory) if name.startswith("temp-")])
+
+    def test_save_begins_snapshots_by_itself(self):
+        saves = int(info(self.client)["rdb_saves"])
+        self.client("CONFIG", "SET", "save", "1 1")
+        self.client("SET", "key", "three")
+        self.assertTrue(wait_until(lambda: int(info(self.client)["rdb_saves"]) > saves, 30 * PATIENCE))
+        self.client("CONFIG", "SET", "save", "")
+
+    def test_the_log_is_compacted_on_demand(self):
+        for _ in range(100):
+            self.client("SET", "key", "x" * 1000)
+        self.assertEqual("Background append only file rewriting started", self.client("BGREWRITEAOF"))
+        self.assertTrue(wait_until(lambda: info(self.client)["aof_rewrite_in_progress"] == "0", 30 * PATIENCE))
+        self.assertEqual("ok", info(self.client)["aof_last_bgrewrite_status"])
+        self.assertEqual(b"x" * 1000, self.client("GET", "key"))
+
+
+class Ends(unittest.TestCase):
+    def end_by(self, end):
+        with Server() as server:
+            client = server.client()
+            client("SET", "key", "value")
+            end(server, client)
+            self.assertEqual(0, server.process.wait(60 * PATIENCE))
+            server.start()
+            again = server.client()
+            self.assertEqual(b"value", again("GET", "key"))
+            again.close()
+            client.close()
+
+    def test_shutdown_closes_the_store(self):
+        self.end_by(lambda _, client: client.send("SHUTDOWN"))
+
+    def test_shutdown_without_saving_closes_the_store(self):
+        self.end_by(lambda _, client: client.send("SHUTDOWN", "NOSAVE", "NOW", "FORCE"))
+
+    def test_a_signal_closes_the_store(self):
+        self.end_by(lambda server, _: server.process.send_signal(signal.SIGTERM))
+
+    def test_tools_that_start_a_redis_find_their_lines(self):
+        with Server() as server:
+            self.assertIn(f" PID: {server.process.pid}", server.log())
+            self.assertIn("Ready to accept connections", server.log())
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -10,6 +10,8 @@ import subprocess
 import tempfile
 import time
 
+from stave_server import free_port
+
 SKIPPED = 77
 REPLY_TIMEOUT_SECONDS = 30
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "a": "\a"}
@@ -132,12 +134,6 @@ def quoted_word(line, at):
 
 
 # ---------------------------------------------------------------- the other server
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class RedisServer:

@@ -233,6 +233,7 @@ class Server:
         self.port = None
         self.process = None
         self.log_path = os.path.join(self.directory, "test.log")
+        self.log_start = 0
         self.start()
 
     def command(self):
@@ -246,6 +247,7 @@ class Server:
     def start(self):
         for _ in range(20):  # another process may take the port before the server does
             self.port = self.options.get("port") or free_port()
+            self.log_start = len(self.log()) if os.path.exists(self.log_path) else 0
             with open(self.log_path, "ab") as log:
                 self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                                                 env={**os.environ, **self.environment})
@@ -260,11 +262,9 @@ class Server:
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 return False
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            if "Ready to accept connections" in self.log()[self.log_start:]:
                 return True
-            except OSError:
-                time.sleep(0.005)
+            time.sleep(0.005)
         return False
 
     def log(self):

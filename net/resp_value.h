@@ -8,7 +8,8 @@
  *   V3  Every byte is looked at once, however small the pieces are.
  *
  * The elements of an aggregate follow it: the first at its index + 1, each next one at its sibling's `next`,
- * up to the aggregate's own `next`. An attribute stands before the value that it describes and is not counted.
+ * up to the aggregate's own `next`. An attribute stands before the value that it describes and is not
+ * counted.
  */
 #ifndef STAVE_NET_RESP_VALUE_H
 #define STAVE_NET_RESP_VALUE_H

@@ -20,7 +20,11 @@ static bool is_same(struct stave_bytes a, struct stave_bytes b)
 static bool database_argument(struct call *call, size_t index, uint32_t *ret_database)
 {
     int64_t number;
-    if (!call_integer_between(call, index, INT32_MIN, INT32_MAX, NUMBER_RANGE_ERROR, &number)) return false;
+    if (!call_integer(call, index, &number)) return false;
+    if (number < INT32_MIN || number > INT32_MAX) {
+        (void)call_error(call, NUMBER_RANGE_ERROR);
+        return false;
+    }
     if (number < 0 || number >= call->server->database_count) {
         (void)call_error(call, DATABASE_RANGE_ERROR);
         return false;

@@ -3,6 +3,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 JOBS ?= 2
 CMAKE_FLAGS ?=
+BENCH_FLAGS ?= --keys 1000000 --repeat 1
 
 CONFIGURE = cmake -S . -G Ninja -DSTAVE_WERROR=ON -DCMAKE_INSTALL_PREFIX=$(PREFIX) $(CMAKE_FLAGS)
 COMPILE = cmake --build
@@ -71,10 +72,12 @@ fuzz:
 	$(COMPILE) build-fuzz -j$(JOBS)
 	scripts/fuzz.sh build-fuzz $(FUZZ_SECONDS)
 
+# Builds the benchmark and runs it: some minutes. BENCH_FLAGS: see docs/BENCHMARKS.md.
 bench:
 	scripts/install-packages.sh bench
 	$(CONFIGURE) -B build-bench -DSTAVE_TESTS=OFF -DSTAVE_BENCH=ON
 	$(COMPILE) build-bench -j$(JOBS)
+	build-bench/bin/stave-bench $(BENCH_FLAGS)
 
 install: all
 	cmake --install $(BUILD)

@@ -384,4 +384,4 @@ def redis_server(*arguments):
 
 def main():
     """Runs the tests of the calling file."""
-    unittest.main(verbosity=1)
+    unittest.main(verbosity=1, warnings="ignore")

@@ -1,0 +1,225 @@
+"""Connections: the protocol's edges, pipelines, limits, and what one client may do to another (P11)."""
+
+import os
+import socket
+import struct
+import time
+import unittest
+
+from stave_server import PATIENCE, Client, RespError, Server, ServerTest, encode, main, wait_until
+
+
+class Protocol(ServerTest):
+    def test_inline_commands_follow_quotes(self):
+        self.client.send_raw(b'SET "a key" \'it is\'\r\n  GET   "a key"\r\nPING\n\r\n\r\nPING\r\n')
+        self.assertEqual(["OK", b"it is", "PONG", "PONG"], [self.client.read() for _ in range(4)])
+
+    def test_a_request_that_breaks_the_protocol_is_answered_and_the_connection_closed(self):
+        cases = {
+            b"*1000000000\r\n": "ERR Protocol error: invalid multibulk length",
+            b"*1\r\n$600000000\r\n": "ERR Protocol error: invalid bulk length",
+            b"*1\r\n+PING\r\n": "ERR Protocol error: expected '$', got '+'",
+            b'GET "a\r\n': "ERR Protocol error: unbalanced quotes in request",
+            b"x" * 70000: "ERR Protocol error: too big inline request",
+        }
+        for request, error in cases.items():
+            client = self.connect()
+            client.send_raw(request)
+            self.assertEqual(error, str(client.read(raises=False)), request[:40])
+            self.assertTrue(client.is_closed(), request[:40])
+
+    def test_requests_before_a_broken_one_are_run_and_answered(self):
+        self.client.send_raw(encode("SET", "k", "v") + encode("GET", "k") + b"*x\r\n")
+        self.assertEqual("OK", self.client.read())
+        self.assertEqual(b"v", self.client.read())
+        self.assertEqual("ERR Protocol error: invalid multibulk length", str(self.client.read(raises=False)))
+
+    def test_http_ends_the_connection_without_an_answer(self):
+        for request in (b"POST / HTTP/1.1\r\n", b"Host: example.org\r\n"):
+            client = self.connect()
+            client.send_raw(request + b"SET attacked yes\r\n")
+            with self.assertRaises(ConnectionError):
+                client.read()
+        self.assertIsNone(self.client("GET", "attacked"))
+
+    def test_a_request_may_come_byte_by_byte(self):
+        request = encode("SET", "slow", "v" * 10) + encode("GET", "slow")
+        for at in range(len(request)):
+            self.client.send_raw(request[at:at + 1])
+        self.assertEqual("OK", self.client.read())
+        self.assertEqual(b"v" * 10, self.client.read())
+
+    def test_unknown_commands_and_arity_have_redis_texts(self):
+        self.assert_error("ERR unknown command 'foo', with args beginning with: 'a' 'b' ", "foo", "a", "b")
+        self.assert_error("ERR unknown command 'foo', with args beginning with: ", "foo")
+        self.assert_error("ERR wrong number of arguments for 'get' command", "GET")
+        long = "x" * 200
+        self.assert_error(f"ERR unknown command '{long[:128]}', with args beginning with: '{long[:128]}' ", long, long)
+
+
+class Pipelines(ServerTest):
+    def test_replies_of_a_huge_pipeline_come_in_order(self):
+        count = 20000
+        requests = []
+        for i in range(count):
+            requests += [encode("SET", f"key:{i % 100}", i), encode("GET", f"key:{i % 100}")]
+        self.client.send_raw(b"".join(requests))
+        for i in range(count):
+            self.assertEqual("OK", self.client.read())
+            self.assertEqual(str(i).encode(), self.client.read())
+
+    def test_large_values_pass_in_pipelines(self):
+        large = os.urandom(3 << 20)
+        self.assertEqual(["OK", large, 7, large],
+                         self.client.pipeline([("SET", "l", large), ("GET", "l"), ("APPEND", "s", "7 bytes"),
+                                               ("GET", "l")]))
+
+    def test_values_around_the_size_that_is_not_copied_are_whole(self):
+        for size in (0, 1, 16383, 16384, 16385, 65535, 65536, 1 << 20):
+            value = os.urandom(size)
+            self.assertEqual("OK", self.client("SET", "v", value))
+            self.assertEqual([value] * 40, self.client.pipeline([("GET", "v")] * 40))
+
+    def test_a_value_overwritten_while_it_is_being_sent_arrives_as_it_was(self):
+        old, new = b"o" * (4 << 20), b"n" * (4 << 20)
+        self.client("SET", "v", old)
+        self.client.send_raw(encode("GET", "v") * 4)
+        time.sleep(0.05)
+        other = self.connect()
+        self.assertEqual("OK", other("SET", "v", new))
+        self.assertEqual([old] * 4, [self.client.read() for _ in range(4)])
+        self.assertEqual(new, self.client("GET", "v"))
+
+
+class SlowReaders(ServerTest):
+    options = {"io_threads": 2}
+
+    def test_a_client_that_never_reads_is_held_up_and_holds_up_nobody(self):
+        self.client("SET", "v", b"x" * 10000)
+        slow = self.connect()
+        slow.socket.setblocking(False)
+        request = encode("GET", "v") * 100
+        sent = 0
+        try:
+            while sent < 200 << 20:  # a server that went on reading would answer with gigabytes
+                sent += slow.socket.send(request)
+                slowest = time.monotonic()
+                self.assertEqual("PONG", self.client("PING"))
+                self.assertLess(time.monotonic() - slowest, 5 * PATIENCE)
+        except BlockingIOError:
+            pass
+        self.assertLess(sent, 100 << 20)
+        memory = [line for line in self.status() if line.startswith("RssAnon")][0]
+        self.assertLess(int(memory.split()[1]), (200 if PATIENCE == 1 else 2000) << 10)
+        slow.socket.setblocking(True)
+        self.assertEqual(b"x" * 10000, slow.read())
+
+    def status(self):
+        with open(f"/proc/{self.server.process.pid}/status", encoding="ascii") as file:
+            return file.readlines()
+
+
+class Limits(unittest.TestCase):
+    def test_a_query_above_its_limit_closes_the_connection(self):
+        with Server(client_query_buffer_limit="1mb") as server, server.client() as client, server.client() as other:
+            client.send_raw(b"*2\r\n$3\r\nGET\r\n$20000000\r\n")
+            try:
+                for _ in range(20):
+                    client.send_raw(b"x" * (1 << 20))
+            except OSError:
+                pass
+            self.assertTrue(client.is_closed())
+            self.assertEqual("PONG", other("PING"))
+
+    def test_more_clients_than_maxclients_are_refused_with_redis_text(self):
+        with Server(maxclients=5) as server:
+            wait_until(lambda: True)
+            clients = []
+            refused = None
+            for _ in range(8):
+                client = server.client()
+                try:
+                    client("PING")
+                    clients.append(client)
+                except (RespError, OSError) as error:
+                    refused = refused or error
+                    client.close()
+            self.assertEqual(5, len(clients))
+            self.assertEqual("ERR max number of clients reached", str(refused))
+            clients.pop().close()
+            self.assertTrue(wait_until(lambda: can_ping(server)))
+            for client in clients:
+                client.close()
+
+    def test_an_idle_client_is_closed_after_the_timeout(self):
+        with Server(timeout=1) as server, server.client() as client:
+            self.assertEqual("PONG", client("PING"))
+            self.assertTrue(client.is_closed())
+
+    def test_before_the_password_requests_are_tiny(self):
+        with Server(requirepass="secret") as server:
+            with server.client() as client:
+                client.send_raw(b"*11\r\n")
+                self.assertEqual("ERR Protocol error: unauthenticated multibulk length",
+                                 str(client.read(raises=False)))
+                self.assertTrue(client.is_closed())
+            with server.client() as client:
+                client.send_raw(b"*2\r\n$4\r\nAUTH\r\n$20000\r\n")
+                self.assertEqual("ERR Protocol error: unauthenticated bulk length", str(client.read(raises=False)))
+            with server.client() as client:
+                self.assertEqual("NOAUTH Authentication required.", str(client.attempt("GET", "k")))
+
+    def test_the_output_limit_closes_a_client_whose_replies_pile_up(self):
+        with Server(client_output_buffer_limit=("normal", "500kb", 0, 0)) as server:
+            with server.client() as client:
+                client("SET", "v", b"x" * 15000)  # small enough to be copied
+                self.assertEqual(b"x" * 15000, client("GET", "v"))
+                client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                client.send("MGET", *["v"] * 5000)
+                self.assertTrue(wait_until(lambda: "output buffer limits" in server.log()))
+
+    def test_a_unix_socket_serves_as_well(self):
+        with Server() as first:
+            path = os.path.join(first.directory, "socket")
+            with Server(unixsocket=path, unixsocketperm="700") as server, Client(path=path) as client:
+                self.assertEqual("OK", client("SET", "k", "v"))
+                self.assertEqual(0o700, os.stat(path).st_mode & 0o777)
+                with server.client() as other:
+                    self.assertEqual(b"v", other("GET", "k"))
+            self.assertFalse(os.path.exists(path))
+
+
+class Many(unittest.TestCase):
+    def test_a_thousand_connections_come_and_go(self):
+        with Server(io_threads=2) as server:
+            for _ in range(3):
+                clients = [server.client() for _ in range(1000)]
+                for client in clients:
+                    client.send("PING")
+                self.assertEqual(["PONG"] * 1000, [client.read() for client in clients])
+                for at, client in enumerate(clients):
+                    if at % 3 == 0:  # an end without a farewell
+                        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    client.close()
+            self.assertTrue(can_ping(server))
+
+    def test_clients_that_leave_in_the_middle_of_replies_harm_nobody(self):
+        with Server(io_threads=2) as server, server.client() as client:
+            client("SET", "v", b"x" * 100000)
+            for _ in range(50):
+                leaver = server.client()
+                leaver.send_raw(encode("GET", "v") * 200)
+                leaver.close()
+            self.assertEqual(b"x" * 100000, client("GET", "v"))
+
+
+def can_ping(server):
+    try:
+        with server.client() as client:
+            return client("PING") == "PONG"
+    except (RespError, OSError):
+        return False
+
+
+if __name__ == "__main__":
+    main()

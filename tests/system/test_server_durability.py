@@ -1,0 +1,218 @@
+"""What survives: kill -9 under load, appendfsync always, a sync that fails, a clean stop, data on disk (P1, P2, P13)."""
+
+import os
+import signal
+import socket
+import threading
+import time
+import unittest
+
+from stave_server import PATIENCE, RespError, Server, encode, main, wait_until
+
+
+WRITE_COUNT_MAX = 10000  # of one writer
+
+
+class Writer(threading.Thread):
+    """Writes numbered keys over one connection until the server goes, and remembers what was answered."""
+
+    def __init__(self, server, name, depth):
+        super().__init__()
+        self.client = server.client()
+        self.key, self.depth = name, depth
+        self.answered = 0
+
+    def run(self):
+        try:
+            number = 0
+            while number < WRITE_COUNT_MAX:
+                self.client.send_raw(b"".join(encode("SET", f"{self.key}:{number + i}", number + i)
+                                              for i in range(self.depth)))
+                for i in range(self.depth):
+                    if self.client.read() != "OK":
+                        return
+                    self.answered = number + i + 1
+                number += self.depth
+        except (OSError, RespError, ConnectionError):
+            pass
+        finally:
+            self.client.close()
+
+
+class Kill(unittest.TestCase):
+    def check_nothing_is_lost(self, **options):
+        with Server(io_threads=2, **options) as server:
+            for round_number in range(2):
+                writers = [Writer(server, f"r{round_number}w{i}", depth) for i, depth in enumerate((1, 1, 16, 100))]
+                for writer in writers:
+                    writer.start()
+                self.assertTrue(wait_until(lambda: all(writer.answered > 0 for writer in writers)))
+                time.sleep(0.2)
+                server.kill()
+                for writer in writers:
+                    writer.join()
+                server.start()
+                with server.client() as client:
+                    for writer in writers:
+                        self.assertGreater(writer.answered, 0)
+                        keys = [f"{writer.key}:{i}" for i in range(writer.answered)]
+                        for at in range(0, len(keys), 1000):
+                            part = keys[at:at + 1000]
+                            self.assertEqual([str(at + i).encode() for i in range(len(part))],
+                                             client("MGET", *part))
+
+    def test_kill_loses_nothing_that_was_answered(self):
+        self.check_nothing_is_lost()
+
+    def test_kill_loses_nothing_in_always_mode(self):
+        self.check_nothing_is_lost(appendfsync="always")
+
+    def test_kill_loses_nothing_without_syncs(self):
+        self.check_nothing_is_lost(appendfsync="no")
+
+
+class Always(unittest.TestCase):
+    def test_pipelines_of_reads_and_writes_stay_in_order(self):
+        with Server(appendfsync="always", io_threads=2) as server:
+            clients = [server.client() for _ in range(4)]
+            for turn in range(5):
+                for number, client in enumerate(clients):
+                    client.send_raw(b"".join(encode("INCR", f"n{number}") + encode("GET", f"n{number}")
+                                             for _ in range(50)))
+                for client in clients:
+                    for i in range(turn * 50 + 1, turn * 50 + 51):
+                        self.assertEqual(i, client.read())
+                        self.assertEqual(str(i).encode(), client.read())
+            for client in clients:
+                client.close()
+
+    def test_the_mode_can_change_while_it_runs(self):
+        with Server(appendfsync="everysec") as server, server.client() as client:
+            for mode in ("always", "no", "everysec", "always"):
+                self.assertEqual("OK", client("CONFIG", "SET", "appendfsync", mode))
+                self.assertEqual(["OK"] * 100, client.pipeline([("SET", f"k{i}", mode) for i in range(100)]))
+                self.assertEqual([b"appendfsync", mode.encode()], client("CONFIG", "GET", "appendfsync"))
+
+
+class Stop(unittest.TestCase):
+    def test_sigterm_and_sigint_close_cleanly(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with Server() as server:
+                with server.client() as client:
+                    client("SET", "k", number)
+                    self.assertEqual(0, server.terminate(number))
+                    self.assertTrue(client.is_closed())
+                server.start()
+                with server.client() as client:
+                    self.assertEqual(str(int(number)).encode(), client("GET", "k").replace(b"Signals.", b""))
+
+    def test_a_stop_in_the_middle_of_load_is_clean(self):
+        with Server(appendfsync="always", io_threads=2) as server:
+            writers = [Writer(server, f"w{i}", 50) for i in range(4)]
+            for writer in writers:
+                writer.start()
+            self.assertTrue(wait_until(lambda: all(writer.answered > 0 for writer in writers)))
+            self.assertEqual(0, server.terminate())
+            for writer in writers:
+                writer.join()
+            server.start()
+            with server.client() as client:
+                for writer in writers:
+                    for i in range(0, writer.answered, 7):
+                        self.assertEqual(str(i).encode(), client("GET", f"{writer.key}:{i}"))
+
+    def test_the_service_manager_is_told(self):
+        with Server() as first:
+            path = os.path.join(first.directory, "notify")
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+                manager.bind(path)
+                manager.settimeout(20 * PATIENCE)
+                with Server(environment={"NOTIFY_SOCKET": path}):
+                    self.assertIn(b"READY=1", manager.recv(1000))
+                self.assertIn(b"STOPPING=1", manager.recv(1000))
+
+    def test_the_log_has_the_lines_that_tools_wait_for(self):
+        with Server() as server:
+            self.assertTrue(wait_until(lambda: "Ready to accept connections" in server.log()))
+            self.assertIn(f" PID: {server.process.pid}\n", server.log())
+
+    def test_a_port_in_use_is_an_error_with_an_exit_code(self):
+        with Server() as server:
+            with self.assertRaises(RuntimeError) as raised:
+                Server(port=server.port)
+            self.assertIn("Address already in use", str(raised.exception))
+
+
+class Cold(unittest.TestCase):
+    """The server is made to believe that reads may meet the disk, and the page cache is emptied of the store."""
+
+    def drop_pages(self, server):
+        for folder, _, names in os.walk(server.directory):
+            for name in names:
+                with open(os.path.join(folder, name), "rb") as file:
+                    os.fsync(file.fileno())
+                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def test_cold_values_are_read_beside_the_loop_and_in_order(self):
+        with Server(environment={"STAVE_COLD_READS": "yes"}, io_threads=1, segment_size="1mb") as server:
+            values = {f"k{i}": os.urandom(20000) for i in range(500)}
+            with server.client() as client:
+                client.pipeline([("SET", key, value) for key, value in values.items()])
+            server.restart()
+            self.drop_pages(server)
+            with server.client() as client, server.client() as other:
+                keys = list(values)
+                client.send_raw(b"".join(encode("GET", key) for key in keys))
+                self.assertEqual("OK", other("SET", "hot", "1"))
+                self.assertEqual(b"1", other("GET", "hot"))
+                for key in keys:
+                    self.assertEqual(values[key], client.read())
+            self.drop_pages(server)
+            with server.client() as client:
+                self.assertEqual(list(values.values()), client("MGET", *values))
+            server.restart()
+            self.drop_pages(server)
+            with server.client() as client:
+                replies = client.pipeline([("MULTI",), *(("APPEND", key, "x") for key in keys[:50]), ("EXEC",)])
+                self.assertEqual([20001] * 50, replies[-1])
+
+    def test_a_client_that_leaves_while_its_value_is_read_harms_nobody(self):
+        with Server(environment={"STAVE_COLD_READS": "yes"}, io_threads=2) as server:
+            with server.client() as client:
+                client.pipeline([("SET", f"k{i}", b"x" * 50000) for i in range(100)])
+            server.restart()
+            for _ in range(5):
+                self.drop_pages(server)
+                leavers = [server.client() for _ in range(10)]
+                for i, leaver in enumerate(leavers):
+                    leaver.send("GET", f"k{i}")
+                for leaver in leavers:
+                    leaver.close()
+            with server.client() as client:
+                self.assertEqual(b"x" * 50000, client("GET", "k1"))
+
+
+class Memory(unittest.TestCase):
+    def test_writes_beyond_maxmemory_are_refused_and_deletes_work(self):
+        with Server(maxmemory="1mb") as server, server.client() as client:
+            error = RespError("OOM command not allowed when used memory > 'maxmemory'.")
+            self.assertEqual(error, client.attempt("SET", "k", "v"))
+            self.assertEqual(0, client("DEL", "k"))
+            self.assertIsNone(client("GET", "k"))
+
+    def test_writes_beyond_max_disk_are_refused_and_deletes_work(self):
+        with Server(max_disk="20mb", segment_size="1mb", hz=100) as server, server.client() as client:
+            answers = set()
+            for i in range(1000):
+                reply = client.attempt("SET", f"k{i}", b"x" * 100000)
+                answers.add(str(reply))
+                if isinstance(reply, RespError):
+                    break
+                time.sleep(0.001)
+            self.assertIn("OOM command not allowed when the store takes more than 'max-disk'.", answers)
+            self.assertEqual(1, client("DEL", "k1"))
+            self.assertEqual(b"x" * 100000, client("GET", "k2"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+"""MULTI, EXEC and WATCH; strict serializability over keys, connections and loops."""
+
+import threading
+import time
+import unittest
+
+from stave_server import PATIENCE, RespError, Server, ServerTest, main
+
+
+class Multi(ServerTest):
+    options = {"io_threads": 2}
+
+    def test_commands_are_queued_and_run_at_exec(self):
+        requests = [("MULTI",), ("SET", "a", "1"), ("INCR", "a"), ("GET", "a"), ("EXEC",), ("GET", "a")]
+        self.assertEqual(["OK", "QUEUED", "QUEUED", "QUEUED", ["OK", 2, b"2"], b"2"],
+                         self.client.pipeline(requests))
+
+    def test_nothing_is_seen_before_exec(self):
+        other = self.connect()
+        self.client("MULTI")
+        self.client("SET", "a", "1")
+        self.assertIsNone(other("GET", "a"))
+        self.client("EXEC")
+        self.assertEqual(b"1", other("GET", "a"))
+
+    def test_a_command_that_cannot_be_queued_spoils_the_exec(self):
+        self.client("MULTI")
+        self.client("SET", "a", "1")
+        self.assert_error("ERR unknown command 'NOSUCH', with args beginning with: ", "NOSUCH")
+        self.assert_error("EXECABORT Transaction discarded because of previous errors.", "EXEC")
+        self.assertIsNone(self.client("GET", "a"))
+        self.assert_error("ERR EXEC without MULTI", "EXEC")
+
+    def test_an_error_while_running_does_not_stop_the_others(self):
+        self.client.pipeline([("MULTI",), ("SET", "a", "word"), ("INCR", "a"), ("SET", "b", "2")])
+        replies = self.client("EXEC")
+        self.assertEqual(["OK", RespError("ERR value is not an integer or out of range"), "OK"], replies)
+        self.assertEqual(b"2", self.client("GET", "b"))
+
+    def test_rules_of_nesting_have_redis_texts(self):
+        self.assert_error("ERR DISCARD without MULTI", "DISCARD")
+        self.assert_error("ERR EXEC without MULTI", "EXEC")
+        self.client("MULTI")
+        self.assert_error("ERR MULTI calls can not be nested", "MULTI")
+        self.assert_error("ERR WATCH inside MULTI is not allowed", "WATCH", "a")
+        self.assertEqual("OK", self.client("DISCARD"))
+
+    def test_databases_inside_exec_belong_to_it(self):
+        self.client("SET", "kept", "0")
+        requests = [("MULTI",), ("SELECT", 1), ("SET", "k", "one"), ("SELECT", 0), ("MOVE", "kept", 1),
+                    ("EXISTS", "kept"), ("SWAPDB", 0, 1), ("GET", "k"), ("GET", "kept"), ("FLUSHDB",), ("DBSIZE",),
+                    ("SET", "after", "flush"), ("DBSIZE",), ("EXEC",)]
+        self.assertEqual(["OK", "OK", "OK", 1, 0, "OK", b"one", b"0", "OK", 0, "OK", 1],
+                         self.client.pipeline(requests)[-1])
+        self.assertEqual([b"after"], self.client("KEYS", "*"))
+        self.client("SELECT", 1)
+        self.assertEqual([], self.client("KEYS", "*"))
+
+    def test_a_large_transaction_is_one(self):
+        count = 20000
+        self.client.pipeline([("MULTI",)] + [("SET", f"k{i}", i) for i in range(count)])
+        self.assertEqual(["OK"] * count, self.client("EXEC"))
+        self.assertEqual(count, self.client("DBSIZE"))
+
+
+class Watch(ServerTest):
+    options = {"io_threads": 2}
+
+    def exec_after(self, change, *watched):
+        """Result of EXEC when `change` has been made by another between WATCH and EXEC."""
+        client, other = self.connect(), self.connect()
+        client("WATCH", *(watched or ("k",)))
+        change(other)
+        client("MULTI")
+        client("SET", "done", "1")
+        return client("EXEC")
+
+    def test_a_change_of_a_watched_key_aborts(self):
+        self.assertIsNone(self.exec_after(lambda other: other("SET", "k", "1")))
+        self.assertEqual(["OK"], self.exec_after(lambda other: other("SET", "other", "1")))
+
+    def test_the_same_value_written_again_aborts(self):
+        self.client("SET", "k", "1")
+        self.assertIsNone(self.exec_after(lambda other: other("SET", "k", "1")))
+
+    def test_a_key_made_and_deleted_again_aborts(self):
+        def change(other):
+            other("SET", "k", "1")
+            other("DEL", "k")
+        self.assertIsNone(self.exec_after(change))
+
+    def test_ones_own_change_aborts_too(self):
+        self.client("WATCH", "k")
+        self.client("SET", "k", "1")
+        self.client("MULTI")
+        self.assertEqual([None], [self.client("EXEC")])
+
+    def test_unwatch_discard_and_exec_forget_what_was_watched(self):
+        for forget in (["UNWATCH"], ["MULTI", "DISCARD"], ["MULTI", "EXEC"]):
+            self.client("WATCH", "k")
+            for command in forget:
+                self.client(command)
+            self.client("SET", "k", "1")
+            self.client("MULTI")
+            self.assertEqual([], self.client("EXEC"))
+
+    def test_flush_aborts_only_for_keys_that_were_there(self):
+        self.client("SET", "there", "1")
+        self.assertIsNone(self.exec_after(lambda other: other("FLUSHALL"), "there"))
+        self.assertEqual(["OK"], self.exec_after(lambda other: other("FLUSHALL"), "absent"))
+        self.assertIsNone(self.exec_after(lambda other: (other("SET", "there", 1), other("FLUSHDB")), "there"))
+
+    def test_swapdb_aborts_for_keys_of_either_database(self):
+        self.client("SELECT", 1)
+        self.client("SET", "k", "in 1")
+        self.assertIsNone(self.exec_after(lambda other: other("SWAPDB", 0, 1), "k"))
+        self.assertEqual(["OK"], self.exec_after(lambda other: other("SWAPDB", 0, 1), "absent"))
+
+    def test_a_watched_key_that_expires_aborts(self):
+        self.client("SET", "k", "1", "PX", 30)
+        self.assertIsNone(self.exec_after(lambda other: time.sleep(0.1)))
+
+    def test_a_change_by_exec_aborts_others(self):
+        self.assertIsNone(self.exec_after(lambda other: other.pipeline([("MULTI",), ("SET", "k", 1), ("EXEC",)])))
+
+    def test_a_change_of_the_expiry_aborts(self):
+        self.client("SET", "k", "1")
+        self.assertIsNone(self.exec_after(lambda other: other("EXPIRE", "k", 100)))
+
+
+ACCOUNTS = 20
+TOTAL = ACCOUNTS * 1000
+
+
+class Isolation(unittest.TestCase):
+    """Money moves between accounts from many connections while others sum it up: the sum never changes."""
+
+    def setUp(self):
+        self.server = Server(io_threads=3)
+        self.addCleanup(self.server.close)
+        self.failures = []
+        self.end = time.monotonic() + (3 if PATIENCE == 1 else 8)
+        self.keys = [f"account:{i}" for i in range(ACCOUNTS)]
+        with self.server.client() as client:
+            client("MSET", *(part for key in self.keys for part in (key, 1000)))
+
+    def run_all(self, *works):
+        def guarded(work, number):
+            try:
+                with self.server.client() as client:
+                    turn = number
+                    while time.monotonic() < self.end and not self.failures:
+                        turn = (turn * 1103515245 + 12345) % (1 << 31)
+                        work(client, turn >> 8)
+            except Exception as error:  # reported by the main thread
+                self.failures.append(repr(error))
+        threads = [threading.Thread(target=guarded, args=(work, i + 1)) for i, work in enumerate(works)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual([], self.failures)
+        with self.server.client() as client:
+            self.assertEqual(TOTAL, sum(map(int, client("MGET", *self.keys))))
+
+    def move_by_exec(self, client, turn):
+        source, target = self.keys[turn % ACCOUNTS], self.keys[turn // ACCOUNTS % ACCOUNTS]
+        client.pipeline([("MULTI",), ("DECRBY", source, 7), ("INCRBY", target, 7), ("EXEC",)])
+
+    def move_by_watch(self, client, turn):
+        source, target = self.keys[turn % ACCOUNTS], self.keys[turn // ACCOUNTS % ACCOUNTS]
+        if source == target:
+            return
+        replies = client.pipeline([("WATCH", source, target), ("GET", source), ("GET", target)])
+        client.pipeline([("MULTI",), ("SET", source, int(replies[1]) - 3), ("SET", target, int(replies[2]) + 3),
+                         ("EXEC",)])
+
+    def sum_by_mget(self, client, _):
+        total = sum(map(int, client("MGET", *self.keys)))
+        if total != TOTAL:
+            self.failures.append(f"MGET saw {total}")
+
+    def sum_by_exec(self, client, _):
+        replies = client.pipeline([("MULTI",), *(("GET", key) for key in self.keys), ("EXEC",)])
+        total = sum(map(int, replies[-1]))
+        if total != TOTAL:
+            self.failures.append(f"EXEC saw {total}")
+
+    def test_the_sum_of_all_accounts_never_changes(self):
+        self.run_all(self.move_by_exec, self.move_by_exec, self.move_by_watch, self.move_by_watch, self.sum_by_mget,
+                     self.sum_by_exec, self.sum_by_mget, self.sum_by_exec)
+
+    def test_a_key_that_is_renamed_to_and_fro_is_always_in_one_place(self):
+        with self.server.client() as client:
+            client("SET", "left", "ball")
+
+        def throw(client, turn):
+            client.attempt("RENAME", *(("left", "right") if turn % 2 else ("right", "left")))
+
+        def look(client, _):
+            count = client("EXISTS", "left", "right")
+            if count != 1:
+                self.failures.append(f"the ball was seen in {count} places")
+
+        self.run_all(throw, throw, look, look, throw)
+
+    def test_counters_count_every_increment(self):
+        done = [0] * 6
+
+        def count(client, _, number):
+            done[number] += sum(1 for reply in client.pipeline([("INCR", "n")] * 20) if isinstance(reply, int))
+
+        self.run_all(*(lambda client, turn, number=i: count(client, turn, number) for i in range(6)))
+        with self.server.client() as client:
+            self.assertEqual(sum(done), int(client("GET", "n")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-# Stave: make, make run, make test, make test-kill, make fuzz, make bench, make install, make format, make clean.
+# Stave: make, make run, make demo, make test, make test-kill, make fuzz, make bench, make install, make format, make clean.
 BUILD ?= build
 PREFIX ?= /usr/local
 JOBS ?= 2
@@ -12,7 +12,7 @@ CTEST = ctest --output-on-failure -j$(JOBS) --test-dir
 KILLS ?= 500
 FUZZ_SECONDS ?= 60
 
-.PHONY: all run test test-packages test-plain test-address test-thread test-kill test-long fuzz bench install format clean
+.PHONY: all run demo test test-packages test-plain test-address test-thread test-kill test-long fuzz bench install format clean
 
 all:
 	@command -v cmake >/dev/null && command -v ninja >/dev/null || \
@@ -20,8 +20,14 @@ all:
 	$(CONFIGURE) -B $(BUILD) -DSTAVE_TESTS=OFF
 	$(COMPILE) $(BUILD) -j$(JOBS)
 
-# Installs what the build needs, builds, and shows the store at work on the package index of this system.
+# Installs what the build needs, builds, and starts the server on loopback with its data in ./stave-data.
 run:
+	scripts/install-packages.sh build
+	$(MAKE) all
+	BIN_DIR=$(BUILD)/bin scripts/run.sh
+
+# The same, but shows the store at work on the package index of this system.
+demo:
 	scripts/install-packages.sh build
 	$(MAKE) all
 	BIN_DIR=$(BUILD)/bin scripts/demo.sh

@@ -19,7 +19,7 @@
 #include "server/number.h"
 
 #define LCS_CELLS_MAX (UINT64_C(1) << 30) /* 128 MiB of bits, and at most as much again for the masks */
-#define LCS_LENGTH_CELLS_MAX (UINT64_C(1) << 36)
+#define LCS_LENGTH_CELLS_MAX (UINT64_C(1) << 34) /* half a second */
 
 struct lcs_options {
     bool length;

@@ -397,7 +397,7 @@ STAVE_API size_t stave_batch_count(const struct stave_batch *batch);
 STAVE_API enum stave_status stave_batch_commit(struct stave_batch *batch, const struct stave_write *write,
                                                uint64_t *ret_sequence);
 
-/* Empties the batch for the next writes. */
+/* Empties the batch for the next writes; the memory of a large one is given back. */
 STAVE_API void stave_batch_clear(struct stave_batch *batch);
 
 /* Ends a batch, committed or not. NULL is accepted. */

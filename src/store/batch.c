@@ -17,6 +17,8 @@
 #include "store/sync.h"
 #include "store/writer.h"
 
+#define KEPT_SIZE_MAX ((size_t)1 << 20) /* of each kind of memory that a cleared batch keeps */
+
 enum { PREFETCH_GROUP = 32 }; /* writes whose memory is asked for at once */
 
 enum entry_kind { ENTRY_PUT, ENTRY_DELETE, ENTRY_REQUIRE, ENTRY_DROP, ENTRY_SWAP };
@@ -66,6 +68,16 @@ enum stave_status stave_batch_begin(struct stave *handle, struct stave_batch **r
 void stave_batch_clear(struct stave_batch *batch)
 {
     if (batch == NULL) return;
+    if (batch->bytes_capacity > KEPT_SIZE_MAX) {
+        memory_free(batch->bytes);
+        batch->bytes = NULL;
+        batch->bytes_capacity = 0;
+    }
+    if (batch->capacity > KEPT_SIZE_MAX / sizeof(*batch->entries)) {
+        memory_free(batch->entries);
+        batch->entries = NULL;
+        batch->capacity = 0;
+    }
     batch->count = 0;
     batch->bytes_size = 0;
     batch->log_size = 0;

@@ -107,8 +107,7 @@ HALF=$((COUNT / 2))
 until [ "$(tail -n 1 "$WORK/acknowledged" || true)" -ge "$HALF" ] 2>/dev/null; do
     kill -0 "$loader" 2>/dev/null || break
 done
-kill -9 "$loader" 2>/dev/null || true
-wait "$loader" 2>/dev/null || true
+{ kill -9 "$loader"; wait "$loader"; } 2>/dev/null || true # the shell would report the end of its job
 loader=
 ACKNOWLEDGED=$(grep -E '^[0-9]+$' "$WORK/acknowledged" | tail -n 1)
 printf 'killed after %s of %s records were reported as written\n' "$ACKNOWLEDGED" "$COUNT"

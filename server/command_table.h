@@ -5,16 +5,7 @@
 
 #include "server/command.h"
 
-/* Groups that are not linked are left out; of two commands of one name the first counts. */
-extern const struct command string_commands[] __attribute__((weak));
-extern const struct command bitmap_commands[] __attribute__((weak));
-extern const struct command generic_commands[] __attribute__((weak));
-extern const struct command database_commands[] __attribute__((weak));
-extern const struct command transaction_commands[] __attribute__((weak));
-extern const struct command connection_commands[] __attribute__((weak));
-extern const struct command server_commands[] __attribute__((weak));
-extern const struct command described_commands[] __attribute__((weak));
-
+/* Of two commands of one name the first counts. */
 void command_table_build(void);
 
 /* command_find() with its command_number(). */

@@ -31,7 +31,7 @@ static bool is_single(const struct transaction *transaction)
     return true;
 }
 
-static enum stave_status commit_single(struct transaction *transaction)
+static enum stave_status commit_single(struct transaction *transaction, uint64_t *ret_sequence)
 {
     const struct staged *staged = &transaction->staged[0];
     struct stave *store = transaction->server->databases[staged->database];
@@ -40,14 +40,15 @@ static enum stave_status commit_single(struct transaction *transaction)
         write.flags |= STAVE_IF_SEQUENCE;
         write.if_sequence = transaction->notes[0].sequence;
     }
-    if (staged->kind == STAGED_PUT) return stave_put_with(store, staged->key, staged->value, &write, NULL);
+    if (staged->kind == STAGED_PUT)
+        return stave_put_with(store, staged->key, staged->value, &write, ret_sequence);
 
     enum stave_status status;
     if (staged->kind == STAGED_DELETE) {
         write.expires_at_ms = 0;
-        status = stave_delete_with(store, staged->key, &write, NULL);
+        status = stave_delete_with(store, staged->key, &write, ret_sequence);
     } else {
-        status = stave_expire(store, staged->key, &write, NULL);
+        status = stave_expire(store, staged->key, &write, ret_sequence);
     }
     if (status != STAVE_NOT_FOUND) return status;
     return write.flags & STAVE_IF_SEQUENCE && write.if_sequence != 0 ? STAVE_CONFLICT : STAVE_OK;
@@ -89,7 +90,7 @@ static enum stave_status add_note(struct transaction *transaction, const struct 
     return stave_batch_require(transaction->batch, note->key, note->sequence);
 }
 
-static enum stave_status commit_batch(struct transaction *transaction)
+static enum stave_status commit_batch(struct transaction *transaction, uint64_t *ret_sequence)
 {
     enum stave_status status = STAVE_OK;
     if (transaction->batch == NULL) {
@@ -103,7 +104,7 @@ static enum stave_status commit_batch(struct transaction *transaction)
         status = add_staged(transaction, &transaction->staged[i]);
     }
     const struct stave_write write = {.flags = STAVE_NOT_DURABLE};
-    if (status == STAVE_OK) status = stave_batch_commit(transaction->batch, &write, NULL);
+    if (status == STAVE_OK) status = stave_batch_commit(transaction->batch, &write, ret_sequence);
     stave_batch_clear(transaction->batch);
     return status;
 }
@@ -158,12 +159,18 @@ static enum stave_status check_reads(const struct transaction *transaction)
 static enum stave_status commit_staged(struct transaction *transaction)
 {
     const bool single = is_single(transaction);
-    if (single && transaction->staged[0].kind == STAGED_PUT) return commit_single(transaction);
-
-    _Atomic uint64_t *version = &transaction->server->commit_versions[transaction->mode.place].number;
-    (void)atomic_fetch_add(version, 1); /* CM2 */
-    const enum stave_status status = single ? commit_single(transaction) : commit_batch(transaction);
-    (void)atomic_fetch_add(version, 1);
+    uint64_t sequence = 0; /* nothing was there to be deleted: what is said of that is the store's state */
+    enum stave_status status;
+    if (single && transaction->staged[0].kind == STAGED_PUT) {
+        status = commit_single(transaction, &sequence);
+    } else {
+        _Atomic uint64_t *version = &transaction->server->commit_versions[transaction->mode.place].number;
+        (void)atomic_fetch_add(version, 1); /* CM2 */
+        status = single ? commit_single(transaction, &sequence) : commit_batch(transaction, &sequence);
+        (void)atomic_fetch_add(version, 1);
+    }
+    if (sequence == 0) transaction_see_all(transaction);
+    if (sequence > transaction->seen_sequence) transaction->seen_sequence = sequence;
     return status;
 }
 

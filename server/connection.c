@@ -177,7 +177,7 @@ static uint64_t sequence_to_await(const struct connection *connection)
 {
     struct server *server = connection->client.server;
     if (server->config.appendfsync != APPENDFSYNC_ALWAYS) return 0;
-    const uint64_t sequence = stave_sequence(server->store);
+    const uint64_t sequence = transaction_seen(connection->client.loop->dispatcher.transaction);
     return sequence > stave_durable_sequence(server->store) ? sequence : 0;
 }
 
@@ -224,6 +224,7 @@ static void deliver(struct connection *connection)
     if (reply->bytes.size == 0) return;
 
     const uint64_t sequence = sequence_to_await(connection);
+    transaction_forget_seen(loop->dispatcher.transaction);
     uint64_t sent;
     const enum stave_status status = output_append(&connection->output, reply, &connection->transport,
                                                    sequence, connection->reply_count, &sent);

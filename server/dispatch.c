@@ -361,6 +361,9 @@ static enum dispatch_outcome execute(struct run *run)
         return DISPATCH_YIELDED;
     }
     if (status != STAVE_OK) reply_failure(run, status);
+    if ((run->command->flags & COMMAND_EXCLUSIVE) != 0 && run->command->run != transaction_exec) {
+        transaction_see_all(dispatcher->transaction);
+    }
     finish(run, &call);
     transaction_reset(dispatcher->transaction);
     end_exclusive(run);

@@ -92,6 +92,21 @@ void *transaction_alloc(struct transaction *transaction, size_t size)
     return block->bytes;
 }
 
+uint64_t transaction_seen(const struct transaction *transaction)
+{
+    return transaction->seen_sequence;
+}
+
+void transaction_see_all(struct transaction *transaction)
+{
+    transaction->seen_sequence = stave_sequence(transaction->server->store);
+}
+
+void transaction_forget_seen(struct transaction *transaction)
+{
+    transaction->seen_sequence = 0;
+}
+
 struct mapping transaction_mapping(const struct transaction *transaction, uint32_t database)
 {
     assert(database < transaction->server->database_count);
@@ -135,6 +150,8 @@ void transaction_use(struct transaction *transaction, uint32_t database, struct 
 static enum stave_status note_read(struct transaction *transaction, uint32_t database, struct stave_bytes key,
                                    uint64_t sequence)
 {
+    if (sequence > transaction->seen_sequence) transaction->seen_sequence = sequence;
+    if (sequence == 0) transaction_see_all(transaction);
     if (!transaction->mode.is_writing) {
         if (sequence != 0)
             transaction->mode.stats->keyspace_hits++;
@@ -365,6 +382,7 @@ done:
 
 enum stave_status transaction_count(struct transaction *transaction, uint32_t database, uint64_t *ret_count)
 {
+    transaction_see_all(transaction);
     const struct mapping mapping = transaction_mapping(transaction, database);
     struct stave *store = transaction->server->databases[mapping.space];
     int64_t count = mapping.is_flushed ? 0 : (int64_t)stave_count(store);
@@ -414,6 +432,7 @@ static enum stave_status scan_entry(struct transaction *transaction, const struc
 enum stave_status transaction_scan(struct transaction *transaction, uint32_t database, uint64_t *cursor,
                                    size_t count_wanted, transaction_key_call call, void *context)
 {
+    transaction_see_all(transaction);
     const struct mapping mapping = transaction_mapping(transaction, database);
     enum stave_status status = STAVE_OK;
     if (*cursor == 0) status = scan_staged(transaction, &mapping, call, context);
@@ -471,6 +490,7 @@ static enum stave_status random_staged(struct transaction *transaction, uint32_t
 enum stave_status transaction_random_key(struct transaction *transaction, uint32_t database,
                                          struct stave_value *ret_key)
 {
+    transaction_see_all(transaction);
     const struct mapping mapping = transaction_mapping(transaction, database);
     for (int tries = 0; tries < 100 && !mapping.is_flushed; tries++) {
         struct stave_value key;

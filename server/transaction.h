@@ -110,6 +110,14 @@ enum stave_status transaction_commit(struct transaction *transaction);
 /* Releases what the transaction holds. */
 void transaction_reset(struct transaction *transaction);
 
+/*
+ * The newest sequence that the commands since transaction_forget_seen() have read or written; of keys that were
+ * not there, and of walks, it is the store's.
+ */
+uint64_t transaction_seen(const struct transaction *transaction);
+void transaction_see_all(struct transaction *transaction);
+void transaction_forget_seen(struct transaction *transaction);
+
 size_t transaction_staged_count(const struct transaction *transaction);
 /* After STAVE_WOULD_BLOCK. */
 const struct transaction_key *transaction_wanted(const struct transaction *transaction, size_t *ret_count);

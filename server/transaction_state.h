@@ -57,7 +57,8 @@ struct arena_block {
 struct transaction {
     struct server *server;
     struct transaction_mode mode;
-    bool is_looking; /* transaction_look() */
+    uint64_t seen_sequence; /* kept by transaction_reset() */
+    bool is_looking;        /* transaction_look() */
 
     struct read_note *notes;
     size_t note_count, note_capacity;

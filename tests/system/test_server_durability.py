@@ -1,15 +1,19 @@
 """What survives: kill -9 under load, appendfsync always, a sync that fails, a clean stop, data on disk (P1, P2, P13)."""
 
 import os
+import shutil
 import signal
 import socket
+import subprocess
+import tempfile
 import threading
 import time
 import unittest
 
-from stave_server import PATIENCE, RespError, Server, encode, main, wait_until
+from stave_server import PATIENCE, SANITIZE, RespError, Server, encode, main, wait_until
 
 
+COMPILER = os.environ.get("CC", "cc")
 WRITE_COUNT_MAX = 10000  # of one writer
 
 
@@ -92,6 +96,80 @@ class Always(unittest.TestCase):
                 self.assertEqual("OK", client("CONFIG", "SET", "appendfsync", mode))
                 self.assertEqual(["OK"] * 100, client.pipeline([("SET", f"k{i}", mode) for i in range(100)]))
                 self.assertEqual([b"appendfsync", mode.encode()], client("CONFIG", "GET", "appendfsync"))
+
+
+SHIM = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+int fdatasync(int descriptor)
+{
+    int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
+    if (access(getenv("SYNC_SLOW"), F_OK) == 0) nanosleep(&(struct timespec){0, 300000000}, NULL);
+    if (access(getenv("SYNC_FAILS"), F_OK) != 0) return real(descriptor);
+    errno = EIO;
+    return -1;
+}
+"""
+
+
+@unittest.skipIf(SANITIZE or shutil.which(COMPILER) is None, "a library loaded before the sanitizer's is refused")
+class Syncs(unittest.TestCase):
+    """Syncs that take long, and that fail: a library loaded before the C library has them do so."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="stave-sync-")
+        self.addCleanup(shutil.rmtree, self.folder)
+        source, library = os.path.join(self.folder, "shim.c"), os.path.join(self.folder, "shim.so")
+        with open(source, "w", encoding="ascii") as file:
+            file.write(SHIM)
+        subprocess.run([COMPILER, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+        self.slow, self.fails = os.path.join(self.folder, "slow"), os.path.join(self.folder, "fails")
+        self.environment = {"LD_PRELOAD": library, "SYNC_SLOW": self.slow, "SYNC_FAILS": self.fails}
+
+    def test_replies_wait_for_the_sync_and_the_loop_does_not(self):
+        with Server(appendfsync="always", io_threads=1, environment=self.environment) as server:
+            with server.client() as writer, server.client() as reader, server.client() as other:
+                self.assertEqual("OK", writer("SET", "k", "old"))
+                open(self.slow, "wb").close()
+                start = time.monotonic()
+                writer.send("SET", "k", "new")
+                time.sleep(0.05)
+                reader.send("GET", "k")  # sees what is not durable yet: it must not be told
+                self.assertEqual("PONG", other("PING"))
+                self.assertLess(time.monotonic() - start, 0.25)
+                self.assertEqual(b"new", reader.read())
+                self.assertGreater(time.monotonic() - start, 0.28)
+                self.assertEqual("OK", writer.read())
+
+    def test_a_sync_that_fails_turns_what_waits_into_errors_and_closes(self):
+        with Server(appendfsync="always", io_threads=2, environment=self.environment) as server:
+            with server.client() as client:
+                self.assertEqual("OK", client("SET", "before", "1"))
+                open(self.fails, "wb").close()
+                client.send_raw(encode("SET", "k", "v") + encode("GET", "k") + encode("INCR", "n"))
+                replies = []
+                try:
+                    while True:
+                        replies.append(client.read(raises=False))
+                except ConnectionError:
+                    pass
+                self.assertEqual(3, len(replies))
+                for reply in replies:
+                    self.assertIsInstance(reply, RespError)
+                    self.assertEqual("MISCONF", reply.code)
+            with server.client() as client:
+                self.assertEqual(b"1", client("GET", "before"))  # durable, and shown still
+                self.assertEqual("MISCONF", client.attempt("SET", "k", "v").code)
+            os.remove(self.fails)
+            server.kill()
+            server.start()
+            with server.client() as client:
+                self.assertEqual(b"1", client("GET", "before"))
+                self.assertEqual("OK", client("SET", "k", "v"))
 
 
 class Stop(unittest.TestCase):

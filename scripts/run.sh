@@ -9,7 +9,7 @@ mkdir -p "$DATA"
 
 cat <<TEXT
 
-Stave listens on 127.0.0.1:$PORT and keeps its data in $DATA. From another terminal:
+Stave listens on 127.0.0.1:$PORT and keeps its data in $DATA/. From another terminal:
 
     $BIN_DIR/stave-cli -p $PORT                       # or redis-cli -p $PORT
     redis-cli -p $PORT SET greeting hello
@@ -18,7 +18,7 @@ Stave listens on 127.0.0.1:$PORT and keeps its data in $DATA. From another termi
 What was answered is kept: kill -9 the server, run this again, and GET once more. Ctrl-C ends it.
 TEXT
 
-exec "$BIN_DIR/stave-server" - --port "$PORT" --dir "$DATA" "$@" <<CONFIGURATION
+exec "$BIN_DIR/stave-server" - --port "$PORT" --dir "$DATA" --store store "$@" <<CONFIGURATION
 bind 127.0.0.1 -::1
 protected-mode yes
 appendfsync everysec

@@ -119,7 +119,6 @@ enum stave_status process_shutdown(struct call *call)
         log_write(LOG_WARNING, "SHUTDOWN is not done, since its snapshot failed: %s", error.message);
         return call_error(call, "ERR Errors trying to SHUTDOWN. Check logs.");
     }
-    log_write(LOG_NOTICE, "User requested shutdown...");
     server_stop(call->server, 0);
     client_kill(call->client, false);
     return STAVE_OK;

@@ -111,8 +111,8 @@ enum stave_status transaction_commit(struct transaction *transaction);
 void transaction_reset(struct transaction *transaction);
 
 /*
- * The newest sequence that the commands since transaction_forget_seen() have read or written; of keys that were
- * not there, and of walks, it is the store's.
+ * The newest sequence that the commands since transaction_forget_seen() have read or written; of keys that
+ * were not there, and of walks, it is the store's.
  */
 uint64_t transaction_seen(const struct transaction *transaction);
 void transaction_see_all(struct transaction *transaction);

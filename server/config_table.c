@@ -76,7 +76,7 @@ const struct directive config_directives[] = {
     MEMORY("maxmemory", 0, maxmemory, 0, INT64_MAX, "0", 0),
     {"maxmemory-policy", NULL, DIRECTIVE_POLICY, 0, 0, 0, 0, "noeviction", NULL, 0},
     {"maxmemory-clients", NULL, DIRECTIVE_MEMORY_OR_PERCENT, 0, AT(maxmemory_clients), 0, INT64_MAX,
-     "268435456", NULL, 0},
+     "1073741824", NULL, 0},
     MEMORY("max-disk", 0, max_disk, 0, INT64_MAX, "0", 0),
     MEMORY("client-query-buffer-limit", 0, client_query_buffer_limit, 1048576, INT64_MAX, "1073741824", 0),
     MEMORY("proto-max-bulk-len", 0, proto_max_bulk_len, 1048576, INT64_C(1073741824), "536870912", 0),

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/* Replies for terminals and for programs, in the shapes that redis-cli gives them. */
+#include "cli/format.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LABEL_MARK_SIZE = 2 }; /* ") " */
+
+static const char colour_error[] = "\033[31m";
+static const char colour_text[] = "\033[32m";
+static const char colour_number[] = "\033[36m";
+static const char colour_faint[] = "\033[2m";
+static const char colour_off[] = "\033[0m";
+
+struct format format_choose(const struct options *options, FILE *out)
+{
+    const bool is_terminal = isatty(fileno(out)) != 0;
+    const char *const no_colour = getenv("NO_COLOR");
+    struct format format = {
+        .output = options->output,
+        .delimiter = options->delimiter,
+        .command_delimiter = options->command_delimiter,
+    };
+    if (format.output == OUTPUT_AUTOMATIC) format.output = is_terminal ? OUTPUT_QUOTED : OUTPUT_RAW;
+    const char *const terminal = getenv("TERM");
+    const bool is_dumb = terminal == NULL || strcmp(terminal, "dumb") == 0;
+    format.has_colour = is_terminal && !is_dumb && (no_colour == NULL || *no_colour == '\0');
+    return format;
+}
+
+static char escape_of(uint8_t byte)
+{
+    switch (byte) {
+    case '"': return '"';
+    case '\\': return '\\';
+    case '\n': return 'n';
+    case '\r': return 'r';
+    case '\t': return 't';
+    case '\a': return 'a';
+    case '\b': return 'b';
+    default: return 0;
+    }
+}
+
+void format_quoted(FILE *out, struct stave_bytes bytes)
+{
+    const uint8_t *const data = bytes.data;
+    putc_unlocked('"', out);
+    for (size_t i = 0; i < bytes.size; i++) {
+        const char escape = escape_of(data[i]);
+        if (escape != 0) {
+            putc_unlocked('\\', out);
+            putc_unlocked(escape, out);
+        } else if (data[i] >= ' ' && data[i] <= '~') {
+            putc_unlocked(data[i], out);
+        } else {
+            fprintf(out, "\\x%02x", data[i]);
+        }
+    }
+    putc_unlocked('"', out);
+}
+
+static void write_bytes(FILE *out, struct stave_bytes bytes)
+{
+    (void)fwrite(bytes.data, 1, bytes.size, out);
+}
+
+static void start_colour(const struct format *format, FILE *out, const char *colour)
+{
+    if (format->has_colour) fputs(colour, out);
+}
+
+static void end_colour(const struct format *format, FILE *out)
+{
+    if (format->has_colour) fputs(colour_off, out);
+}
+
+/* ------------------------------------------------------------------ quoted */
+
+static const char *colour_of(enum resp_type type)
+{
+    switch (type) {
+    case RESP_ERROR: return colour_error;
+    case RESP_SIMPLE:
+    case RESP_BULK:
+    case RESP_VERBATIM: return colour_text;
+    case RESP_INTEGER:
+    case RESP_DOUBLE:
+    case RESP_BOOLEAN:
+    case RESP_BIG_NUMBER: return colour_number;
+    case RESP_NULL:
+    case RESP_ARRAY:
+    case RESP_MAP:
+    case RESP_SET:
+    case RESP_PUSH:
+    case RESP_ATTRIBUTE: return colour_faint;
+    }
+    return colour_faint;
+}
+
+/* A value in which no other is: also an empty aggregate. */
+static void write_quoted_leaf(const struct format *format, FILE *out, const struct resp_reader *reader,
+                              const struct resp_value *value)
+{
+    start_colour(format, out, colour_of(value->type));
+    switch (value->type) {
+    case RESP_ERROR:
+        fputs("(error) ", out);
+        write_bytes(out, resp_text(reader, value));
+        break;
+    case RESP_SIMPLE:
+    case RESP_VERBATIM: write_bytes(out, resp_text(reader, value)); break;
+    case RESP_BULK: format_quoted(out, resp_text(reader, value)); break;
+    case RESP_INTEGER: fprintf(out, "(integer) %lld", (long long)value->integer); break;
+    case RESP_DOUBLE:
+        fputs("(double) ", out);
+        write_bytes(out, resp_text(reader, value));
+        break;
+    case RESP_BIG_NUMBER:
+        fputs("(big number) ", out);
+        write_bytes(out, resp_text(reader, value));
+        break;
+    case RESP_BOOLEAN: fputs(value->integer != 0 ? "(true)" : "(false)", out); break;
+    case RESP_NULL: fputs("(nil)", out); break;
+    case RESP_ARRAY: fputs("(empty array)", out); break;
+    case RESP_MAP: fputs("(empty hash)", out); break;
+    case RESP_SET: fputs("(empty set)", out); break;
+    case RESP_PUSH: fputs("(empty push)", out); break;
+    case RESP_ATTRIBUTE: break;
+    }
+    end_colour(format, out);
+}
+
+static int digits_of(uint64_t number)
+{
+    int digits = 1;
+    for (; number >= 10; number /= 10) digits++;
+    return digits;
+}
+
+static char label_mark(enum resp_type type)
+{
+    return type == RESP_SET ? '~' : type == RESP_MAP ? '#' : ')';
+}
+
+/* What stands before an element: its number, on a line of its own or behind those of the levels around it. */
+static void write_label(const struct format *format, FILE *out, struct format_level *level)
+{
+    const bool has_pairs = format_has_pairs(level);
+    const uint64_t position = level->position++;
+    if (has_pairs && position % 2 == 1) {
+        start_colour(format, out, colour_faint);
+        fputs(" => ", out);
+        end_colour(format, out);
+        return;
+    }
+    const uint64_t number = (has_pairs ? position / 2 : position) + 1;
+    if (position > 0) fprintf(out, "%*s", level->indent, "");
+    start_colour(format, out, colour_faint);
+    fprintf(out, "%*llu%c ", level->label_width, (unsigned long long)number, label_mark(level->type));
+    end_colour(format, out);
+}
+
+static struct format_level enter(const struct resp_value *value, const struct format_level *around)
+{
+    const uint64_t count = value->type == RESP_MAP ? value->elements.count / 2 : value->elements.count;
+    return (struct format_level){
+        .end = value->next,
+        .type = value->type,
+        .indent = around == NULL ? 0 : around->indent + around->label_width + LABEL_MARK_SIZE,
+        .label_width = digits_of(count),
+    };
+}
+
+static void write_quoted(const struct format *format, FILE *out, const struct resp_reader *reader,
+                         const struct resp_value *reply)
+{
+    struct format_level levels[RESP_DEPTH_MAX];
+    size_t depth = 0;
+    uint32_t index = (uint32_t)(reply - reader->values);
+    const uint32_t end = reply->next;
+    while (index < end) {
+        const struct resp_value *const value = &reader->values[index];
+        while (depth > 0 && levels[depth - 1].end == index) depth--;
+        struct format_level *const level = depth > 0 ? &levels[depth - 1] : NULL;
+        if (value->type == RESP_ATTRIBUTE) {
+            index = value->next;
+            continue;
+        }
+        if (level != NULL) write_label(format, out, level);
+        index++;
+        if (resp_is_aggregate(value->type) && value->elements.count > 0) {
+            levels[depth++] = enter(value, level);
+            continue;
+        }
+        write_quoted_leaf(format, out, reader, value);
+        const bool is_map_key = level != NULL && format_has_pairs(level) && level->position % 2 == 1;
+        if (!is_map_key) putc_unlocked('\n', out);
+    }
+}
+
+/* ------------------------------------------------------------------ raw */
+
+static void write_raw_leaf(FILE *out, const struct resp_reader *reader, const struct resp_value *value)
+{
+    switch (value->type) {
+    case RESP_ERROR:
+        write_bytes(out, resp_text(reader, value));
+        putc_unlocked('\n', out);
+        break;
+    case RESP_SIMPLE:
+    case RESP_VERBATIM:
+    case RESP_BULK:
+    case RESP_DOUBLE:
+    case RESP_BIG_NUMBER: write_bytes(out, resp_text(reader, value)); break;
+    case RESP_INTEGER: fprintf(out, "%lld", (long long)value->integer); break;
+    case RESP_BOOLEAN: fputs(value->integer != 0 ? "(true)" : "(false)", out); break;
+    case RESP_NULL:
+    case RESP_ARRAY:
+    case RESP_MAP:
+    case RESP_SET:
+    case RESP_PUSH:
+    case RESP_ATTRIBUTE: break;
+    }
+}
+
+static void write_raw(const struct format *format, FILE *out, const struct resp_reader *reader,
+                      const struct resp_value *reply)
+{
+    struct format_level levels[RESP_DEPTH_MAX];
+    size_t depth = 0;
+    uint32_t index = (uint32_t)(reply - reader->values);
+    const uint32_t end = reply->next;
+    while (index < end) {
+        const struct resp_value *const value = &reader->values[index];
+        while (depth > 0 && levels[depth - 1].end == index) depth--;
+        struct format_level *const level = depth > 0 ? &levels[depth - 1] : NULL;
+        if (value->type == RESP_ATTRIBUTE) {
+            index = value->next;
+            continue;
+        }
+        if (level != NULL) {
+            const bool is_map_value = format_has_pairs(level) && level->position % 2 == 1;
+            if (level->position++ > 0) fputs(is_map_value ? " " : format->delimiter, out);
+        }
+        index++;
+        if (resp_is_aggregate(value->type) && value->elements.count > 0)
+            levels[depth++] = enter(value, level);
+        else
+            write_raw_leaf(out, reader, value);
+    }
+    fputs(format->command_delimiter, out);
+}
+
+/* ------------------------------------------------------------------ all */
+
+void format_reply(const struct format *format, FILE *out, const struct resp_reader *reader,
+                  const struct resp_value *reply)
+{
+    switch (format->output) {
+    case OUTPUT_AUTOMATIC:
+    case OUTPUT_RAW: write_raw(format, out, reader, reply); break;
+    case OUTPUT_QUOTED: write_quoted(format, out, reader, reply); break;
+    case OUTPUT_JSON:
+    case OUTPUT_QUOTED_JSON:
+        format_json_reply(out, format->output == OUTPUT_QUOTED_JSON, reader, reply);
+        break;
+    }
+}
+
+void format_string(const struct format *format, FILE *out, struct stave_bytes bytes)
+{
+    switch (format->output) {
+    case OUTPUT_AUTOMATIC:
+    case OUTPUT_RAW: write_bytes(out, bytes); break;
+    case OUTPUT_QUOTED: format_quoted(out, bytes); break;
+    case OUTPUT_JSON:
+    case OUTPUT_QUOTED_JSON: format_json_string(out, format->output == OUTPUT_QUOTED_JSON, bytes); break;
+    }
+    putc_unlocked('\n', out);
+}

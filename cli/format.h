@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Replies as text: quoted with their types for a terminal, raw for programs, or JSON. Attributes are left
+ * out.
+ */
+#ifndef STAVE_CLI_FORMAT_H
+#define STAVE_CLI_FORMAT_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "cli/options.h"
+#include "net/resp_value.h"
+#include "stave.h"
+
+struct format {
+    enum output output; /* not OUTPUT_AUTOMATIC */
+    bool has_colour;
+    const char *delimiter;
+    const char *command_delimiter;
+};
+
+/* What the options say, or what suits the stream. */
+struct format format_choose(const struct options *options, FILE *out);
+
+/* A reply, with its line end. */
+void format_reply(const struct format *format, FILE *out, const struct resp_reader *reader,
+                  const struct resp_value *reply);
+
+/* A string alone: a key of --scan. */
+void format_string(const struct format *format, FILE *out, struct stave_bytes bytes);
+
+/* In double quotes, with escapes for what cannot be seen. */
+void format_quoted(FILE *out, struct stave_bytes bytes);
+
+/* format_json.c */
+void format_json_reply(FILE *out, bool is_quoted, const struct resp_reader *reader,
+                       const struct resp_value *reply);
+void format_json_string(FILE *out, bool is_quoted, struct stave_bytes bytes);
+
+/* A walk over a reply: where in the aggregates around a value one is. */
+struct format_level {
+    uint32_t end; /* index behind the aggregate */
+    enum resp_type type;
+    uint64_t position; /* elements begun; of maps keys and values */
+    int indent;        /* columns before its lines */
+    int label_width;   /* digits of its element count */
+};
+
+static inline bool format_has_pairs(const struct format_level *level)
+{
+    return level->type == RESP_MAP;
+}
+
+#endif

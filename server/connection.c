@@ -511,31 +511,43 @@ static void run_input(struct connection *connection)
     deliver(connection);
 }
 
-/* Reads into the loop's buffer, and keeps what could not be run. */
-static void read_shared(struct connection *connection)
+/* Reads `capacity` bytes at most; false: nothing has come. */
+static bool receive(struct connection *connection, uint8_t *ret_bytes, size_t capacity, size_t *ret_size)
 {
-    struct loop *loop = connection->client.loop;
-    size_t size;
-    switch (transport_read(&connection->transport, loop->input, LOOP_INPUT_SIZE, &size)) {
-    case TRANSPORT_AGAIN: return;
-    case TRANSPORT_END: connection->client.flags |= CLIENT_KILLED; return;
+    switch (transport_read(&connection->transport, ret_bytes, capacity, ret_size)) {
+    case TRANSPORT_AGAIN: return false;
+    case TRANSPORT_END: connection->client.flags |= CLIENT_KILLED; return false;
     case TRANSPORT_OK: break;
     }
-    loop->dispatcher.stats.input_size += size;
-    connection->client.input_size += size;
+    connection->client.loop->dispatcher.stats.input_size += *ret_size;
+    connection->client.input_size += *ret_size;
+    return true;
+}
+
+/* Reads into the loop's buffer, behind the little that the connection has kept, and keeps what is left over. */
+static void read_shared(struct connection *connection)
+{
+    uint8_t *input = connection->client.loop->input;
+    const size_t kept = connection->input.size;
+    if (kept > 0) memcpy(input, connection->input.data, kept);
+    size_t size;
+    if (!receive(connection, input + kept, LOOP_INPUT_SIZE - kept, &size)) return;
+
+    size += kept;
     take_parser(connection);
-    const size_t used = run_requests(connection, loop->input, size);
-    if (used < size && buffer_append(&connection->input, loop->input + used, size - used) != STAVE_OK) {
+    const size_t used = run_requests(connection, input, size);
+    buffer_clear(&connection->input);
+    if (used < size && buffer_append(&connection->input, input + used, size - used) != STAVE_OK) {
         connection->client.flags |= CLIENT_KILLED;
     }
+    if (connection->input.size == 0) buffer_free(&connection->input);
     keep_parser(connection);
     deliver(connection);
 }
 
-/* Reads behind what the connection has kept. */
+/* Reads behind what the connection has kept of a request that is too large for the loop's buffer. */
 static void read_own(struct connection *connection)
 {
-    struct loop *loop = connection->client.loop;
     struct buffer *input = &connection->input;
     const size_t wanted = connection->unfinished == NULL ? 0 : resp_wanted(connection->unfinished);
     size_t room = wanted > input->size ? wanted - input->size : 0;
@@ -548,14 +560,8 @@ static void read_own(struct connection *connection)
         return;
     }
     size_t size;
-    switch (transport_read(&connection->transport, input->data + input->size, room, &size)) {
-    case TRANSPORT_AGAIN: return;
-    case TRANSPORT_END: connection->client.flags |= CLIENT_KILLED; return;
-    case TRANSPORT_OK: break;
-    }
+    if (!receive(connection, input->data + input->size, room, &size)) return;
     input->size += size;
-    loop->dispatcher.stats.input_size += size;
-    connection->client.input_size += size;
     run_input(connection);
 }
 
@@ -564,7 +570,7 @@ static void read_input(struct connection *connection)
     struct client *client = &connection->client;
     client->loop->dispatcher.stats.reads_processed++;
     client->active_ms = client->loop->dispatcher.now_ms;
-    if (connection->input.size == 0)
+    if (connection->input.size <= LOOP_INPUT_SIZE / 2)
         read_shared(connection);
     else
         read_own(connection);

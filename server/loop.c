@@ -3,6 +3,7 @@
 #include "server/loop.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #include "base/memory.h"
 #include "server/connection.h"
@@ -141,6 +142,9 @@ static void set_tick(struct loop *loop)
 static void *run_loop(void *context)
 {
     struct loop *loop = context;
+    char name[16];
+    (void)snprintf(name, sizeof name, "stave-io-%zu", loop->index);
+    (void)pthread_setname_np(pthread_self(), name);
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
     return NULL;
 }

@@ -18,7 +18,7 @@
 #include "server/dispatch.h"
 #include "server/server.h"
 
-#define LOOP_INPUT_SIZE ((size_t)65536)
+#define LOOP_INPUT_SIZE ((size_t)262144)
 #define LOOP_SLICE_COUNT_MAX ((size_t)64)            /* requests that are prefetched together */
 #define LOOP_SLICE_ARGUMENT_COUNT_MAX ((size_t)1024) /* a slice ends when there are more */
 

@@ -59,12 +59,12 @@ static enum stave_status debug_digest_value(struct call *call)
     reply_array(call->reply, count);
     for (size_t i = 0; i < count; i++) {
         struct item item;
-        const enum stave_status status =
-            transaction_get(call->transaction, call->database, call->arguments[2 + i], &item);
-        if (status != STAVE_OK) return status;
-        uint8_t digest[SHA1_SIZE] = {0};
+        uint8_t digest[DIGEST_SIZE] = {0};
         char text[DIGEST_TEXT_SIZE];
-        if (item.found) digest_item(digest, &item);
+        enum stave_status status =
+            transaction_get(call->transaction, call->database, call->arguments[2 + i], &item);
+        if (status == STAVE_OK && item.found) status = digest_item(digest, &item);
+        if (status != STAVE_OK) return status;
         digest_text(digest, text);
         reply_simple(call->reply, text);
     }

@@ -4,6 +4,7 @@
  */
 #include "server/command/digest.h"
 
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,39 +20,47 @@ struct digest_walk {
     uint32_t database;
     uint64_t position;
     bool has_keys; /* one was found: the database's number has been mixed in */
-    uint8_t total[SHA1_SIZE];
+    uint8_t total[DIGEST_SIZE];
 };
 
-void digest_xor(uint8_t digest[SHA1_SIZE], struct stave_bytes data)
+static enum stave_status hash_of(struct stave_bytes data, uint8_t ret_hash[DIGEST_SIZE])
 {
-    uint8_t hash[SHA1_SIZE];
-    sha1(data.data, data.size, hash);
-    for (size_t i = 0; i < SHA1_SIZE; i++) digest[i] ^= hash[i];
+    const bool done = EVP_Digest(data.data, data.size, ret_hash, NULL, EVP_sha1(), NULL) == 1;
+    return done ? STAVE_OK : STAVE_NO_MEMORY;
 }
 
-void digest_mix(uint8_t digest[SHA1_SIZE], struct stave_bytes data)
+enum stave_status digest_xor(uint8_t digest[DIGEST_SIZE], struct stave_bytes data)
 {
-    digest_xor(digest, data);
-    sha1(digest, SHA1_SIZE, digest);
+    uint8_t hash[DIGEST_SIZE];
+    const enum stave_status status = hash_of(data, hash);
+    for (size_t i = 0; i < DIGEST_SIZE && status == STAVE_OK; i++) digest[i] ^= hash[i];
+    return status;
 }
 
-void digest_mix_number(uint8_t digest[SHA1_SIZE], uint32_t number)
+enum stave_status digest_mix(uint8_t digest[DIGEST_SIZE], struct stave_bytes data)
+{
+    const enum stave_status status = digest_xor(digest, data);
+    return status == STAVE_OK ? hash_of(stave_bytes(digest, DIGEST_SIZE), digest) : status;
+}
+
+enum stave_status digest_mix_number(uint8_t digest[DIGEST_SIZE], uint32_t number)
 {
     const uint8_t bytes[4] = {(uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8),
                               (uint8_t)number};
-    digest_mix(digest, stave_bytes(bytes, sizeof bytes));
+    return digest_mix(digest, stave_bytes(bytes, sizeof bytes));
 }
 
-void digest_item(uint8_t digest[SHA1_SIZE], const struct item *item)
+enum stave_status digest_item(uint8_t digest[DIGEST_SIZE], const struct item *item)
 {
-    digest_mix_number(digest, TYPE_STRING);
-    digest_mix(digest, item->value);
-    if (item->expires_at_ms != 0) digest_xor(digest, stave_text("!!expire!!"));
+    enum stave_status status = digest_mix_number(digest, TYPE_STRING);
+    if (status == STAVE_OK) status = digest_mix(digest, item->value);
+    if (status == STAVE_OK && item->expires_at_ms != 0) status = digest_xor(digest, stave_text("!!expire!!"));
+    return status;
 }
 
-void digest_text(const uint8_t digest[SHA1_SIZE], char ret_text[DIGEST_TEXT_SIZE])
+void digest_text(const uint8_t digest[DIGEST_SIZE], char ret_text[DIGEST_TEXT_SIZE])
 {
-    for (size_t i = 0; i < SHA1_SIZE; i++) (void)snprintf(ret_text + 2 * i, 3, "%02x", digest[i]);
+    for (size_t i = 0; i < DIGEST_SIZE; i++) (void)snprintf(ret_text + 2 * i, 3, "%02x", digest[i]);
 }
 
 static enum stave_status gather_key(void *context, struct stave_bytes key, const struct item *item)
@@ -63,14 +72,16 @@ static enum stave_status gather_key(void *context, struct stave_bytes key, const
     return status;
 }
 
-static void add_item(struct digest_walk *walk, struct stave_bytes key, const struct item *item)
+static enum stave_status add_item(struct digest_walk *walk, struct stave_bytes key, const struct item *item)
 {
-    uint8_t digest[SHA1_SIZE] = {0};
-    if (!walk->has_keys) digest_mix_number(walk->total, walk->database);
+    uint8_t digest[DIGEST_SIZE] = {0};
+    enum stave_status status = STAVE_OK;
+    if (!walk->has_keys) status = digest_mix_number(walk->total, walk->database);
     walk->has_keys = true;
-    digest_mix(digest, key);
-    digest_item(digest, item);
-    digest_xor(walk->total, stave_bytes(digest, sizeof digest));
+    if (status == STAVE_OK) status = digest_mix(digest, key);
+    if (status == STAVE_OK) status = digest_item(digest, item);
+    if (status == STAVE_OK) status = digest_xor(walk->total, stave_bytes(digest, sizeof digest));
+    return status;
 }
 
 /* All keys are asked for, so that those on disk are brought together. */
@@ -82,8 +93,8 @@ static enum stave_status add_keys(struct call *call, const struct buffer *keys, 
         const struct stave_bytes key = {keys->data + at + sizeof(uint32_t), size};
         at += sizeof(uint32_t) + size;
         struct item item;
-        const enum stave_status status = transaction_get(call->transaction, walk->database, key, &item);
-        if (status == STAVE_OK && item.found) add_item(walk, key, &item);
+        enum stave_status status = transaction_get(call->transaction, walk->database, key, &item);
+        if (status == STAVE_OK && item.found) status = add_item(walk, key, &item);
         if (status == STAVE_OK) continue;
         result = status;
         if (status != STAVE_WOULD_BLOCK) return status;

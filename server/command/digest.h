@@ -5,23 +5,25 @@
  *   H1  A key adds, by exclusive or, a digest of itself, of its value's type and bytes, and of the fact that
  *       it expires (not when); so the order of keys has no influence. A database with keys mixes its number
  *       into what the databases before it gave.
+ *   H2  The hash is SHA-1, to be equal to Redis and not for secrets. Result of all that form one: STAVE_OK,
+ *       or STAVE_NO_MEMORY, which libcrypto may lack.
  */
 #ifndef STAVE_SERVER_COMMAND_DIGEST_H
 #define STAVE_SERVER_COMMAND_DIGEST_H
 
 #include "server/call.h"
-#include "server/sha1.h"
 
-#define DIGEST_TEXT_SIZE (2 * SHA1_SIZE + 1)
+#define DIGEST_SIZE 20
+#define DIGEST_TEXT_SIZE (2 * DIGEST_SIZE + 1)
 
 /* Forms an exclusive or of `digest` and the data's own; mixing also hashes the result. */
-void digest_xor(uint8_t digest[SHA1_SIZE], struct stave_bytes data);
-void digest_mix(uint8_t digest[SHA1_SIZE], struct stave_bytes data);
+enum stave_status digest_xor(uint8_t digest[DIGEST_SIZE], struct stave_bytes data);
+enum stave_status digest_mix(uint8_t digest[DIGEST_SIZE], struct stave_bytes data);
 /* A 32-bit number, in the order of the network. */
-void digest_mix_number(uint8_t digest[SHA1_SIZE], uint32_t number);
+enum stave_status digest_mix_number(uint8_t digest[DIGEST_SIZE], uint32_t number);
 /* The value of an item that was found. */
-void digest_item(uint8_t digest[SHA1_SIZE], const struct item *item);
-void digest_text(const uint8_t digest[SHA1_SIZE], char ret_text[DIGEST_TEXT_SIZE]);
+enum stave_status digest_item(uint8_t digest[DIGEST_SIZE], const struct item *item);
+void digest_text(const uint8_t digest[DIGEST_SIZE], char ret_text[DIGEST_TEXT_SIZE]);
 
 /* DEBUG DIGEST, in slices. */
 enum stave_status digest_run(struct call *call);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * server/glob.h (O1, O2), server/sha1.h, server/idle.h (L1, L2).
+ * server/glob.h (O1, O2), server/idle.h (L1, L2).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +15,6 @@
 
 #include "server/glob.h"
 #include "server/idle.h"
-#include "server/sha1.h"
 
 static bool matches(const char *pattern, const char *text)
 {
@@ -74,29 +73,6 @@ static void a_hostile_pattern_takes_little_time(void **state)
     free(pattern);
 }
 
-static void expect_sha1(const void *data, size_t size, const char *expected)
-{
-    uint8_t digest[SHA1_SIZE];
-    char text[2 * SHA1_SIZE + 1];
-    sha1(data, size, digest);
-    for (size_t i = 0; i < SHA1_SIZE; i++) snprintf(text + 2 * i, 3, "%02x", digest[i]);
-    assert_string_equal(text, expected);
-}
-
-/* RFC 3174, 7.3, and lengths around the end of a block. */
-static void sha1_gives_the_digests_of_its_standard(void **state)
-{
-    (void)state;
-    static const char two_blocks[] = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
-    uint8_t million[1000];
-    expect_sha1(NULL, 0, "da39a3ee5e6b4b0d3255bfef95601890afd80709");
-    expect_sha1("abc", 3, "a9993e364706816aba3e25717850c26c9cd0d89d");
-    expect_sha1(two_blocks, sizeof two_blocks - 1, "84983e441c3bd26ebaae4aa1f95129e5e54670f1");
-    memset(million, 'a', sizeof million);
-    expect_sha1(million, 55, "c1c8bbdc22796e28c0e15163d20899b65621d65a");
-    expect_sha1(million, 64, "0098ba824b5c16427bd7a1122a5a442a25ec644d");
-}
-
 static void a_key_is_idle_since_its_last_use_as_far_as_that_is_known(void **state)
 {
     (void)state;
@@ -121,7 +97,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pattern_matches_as_redis_matches_it),
         cmocka_unit_test(a_hostile_pattern_takes_little_time),
-        cmocka_unit_test(sha1_gives_the_digests_of_its_standard),
         cmocka_unit_test(a_key_is_idle_since_its_last_use_as_far_as_that_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

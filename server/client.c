@@ -8,6 +8,17 @@
 #include "server/server.h"
 #include "server/watch.h"
 
+static bool is_local(const struct client *client)
+{
+    return (client->flags & CLIENT_UNIX_SOCKET) != 0 || strncmp(client->address, "127.", 4) == 0 ||
+           strncmp(client->address, "[::1]", 5) == 0;
+}
+
+bool client_has_access(const struct client *client, int access)
+{
+    return access == CONFIG_ACCESS_YES || (access == CONFIG_ACCESS_LOCAL && is_local(client));
+}
+
 /* The arguments and their bytes in one block. */
 static struct stave_bytes *copy_arguments(const struct stave_bytes *arguments, size_t count, size_t *ret_size)
 {

@@ -108,6 +108,9 @@ void client_figures(const struct client *client, struct client_figures *ret_figu
  */
 struct client *client_next(struct server *server, const struct client *client);
 
+/* Whether a setting of this kind (enum config_access) allows the client what it is about. */
+bool client_has_access(const struct client *client, int access);
+
 /* Marks it to be closed by its loop; at once or, `after_reply`, when what it is owed has been sent. */
 void client_kill(struct client *client, bool after_reply);
 

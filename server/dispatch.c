@@ -186,6 +186,13 @@ static const char *refusal_of(const struct run *run)
 {
     const struct server *server = run->dispatcher->server;
     const uint32_t flags = flags_of(run);
+    if ((run->command->flags & COMMAND_PROTECTED) != 0 &&
+        !client_has_access(run->client, server->config.enable_debug_command)) {
+        return "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you "
+               "can "
+               "run it from a local connection, otherwise you need to set this option in the configuration "
+               "file, and then restart the server.";
+    }
     if (!run->client->authenticated && (run->command->flags & COMMAND_NO_AUTH) == 0) {
         return "NOAUTH Authentication required.";
     }

@@ -59,11 +59,7 @@ enum stave_status config_command_get(struct call *call)
 
 static bool may_set_protected(const struct call *call)
 {
-    const int access = call->server->config.enable_protected_configs;
-    const bool is_local = call->client->flags & CLIENT_UNIX_SOCKET ||
-                          strncmp(call->client->address, "127.", 4) == 0 ||
-                          strncmp(call->client->address, "[::1]", 5) == 0;
-    return access == CONFIG_ACCESS_YES || (access == CONFIG_ACCESS_LOCAL && is_local);
+    return client_has_access(call->client, call->server->config.enable_protected_configs);
 }
 
 /* Puts into force what has been set; what fails is taken back, with its effects. */

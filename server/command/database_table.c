@@ -76,7 +76,8 @@ const struct command database_commands[] = {
      .tips = "request_policy:all_shards response_policy:agg_sum"},
     {.name = "debug",
      .arity = -2,
-     .flags = COMMAND_ADMIN | COMMAND_NOSCRIPT | COMMAND_LOADING | COMMAND_STALE | COMMAND_EXCLUSIVE,
+     .flags = COMMAND_ADMIN | COMMAND_NOSCRIPT | COMMAND_LOADING | COMMAND_STALE | COMMAND_EXCLUSIVE |
+              COMMAND_PROTECTED,
      .run = debug_run,
      .summary = "Commands for tests of clients.",
      .since = "1.0.0",

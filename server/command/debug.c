@@ -334,28 +334,8 @@ static const struct debug_subcommand subcommands[] = {
     {"SLEEP", 3, 3, debug_sleep},
 };
 
-static bool is_local(const struct client *client)
-{
-    return client->flags & CLIENT_UNIX_SOCKET || strncmp(client->address, "127.", 4) == 0 ||
-           strncmp(client->address, "[::1]", 5) == 0;
-}
-
-static bool is_allowed(const struct call *call)
-{
-    switch (call->server->config.enable_debug_command) {
-    case CONFIG_ACCESS_YES: return true;
-    case CONFIG_ACCESS_LOCAL: return is_local(call->client);
-    default: return false;
-    }
-}
-
 enum stave_status debug_run(struct call *call)
 {
-    if (!is_allowed(call))
-        return call_error(call,
-                          "ERR DEBUG command not allowed. If the enable-debug-command option is set to "
-                          "\"local\", you can run it from a local connection, otherwise you need to set "
-                          "this option in the configuration file, and then restart the server.");
     for (size_t i = 0; i < sizeof subcommands / sizeof subcommands[0]; i++) {
         const struct debug_subcommand *subcommand = &subcommands[i];
         if (call->argument_count < subcommand->count_min || call->argument_count > subcommand->count_max)

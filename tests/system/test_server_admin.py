@@ -152,6 +152,19 @@ class Logs(ServerTest):
         self.assertNotIn("cmdstat_get", info(self.client))
 
 
+class Protection(ServerTest):
+    def test_debug_is_refused_before_it_is_queued(self):
+        for arguments in (("DEBUG", "SLEEP", "0"), ("DEBUG", "HELP")):
+            self.assertRegex(str(self.client.attempt(*arguments)), "^ERR DEBUG command not allowed")
+        self.client("MULTI")
+        self.assertRegex(str(self.client.attempt("DEBUG", "SLEEP", "0")), "^ERR DEBUG command not allowed")
+        self.client("SET", "a", "1")
+        self.assertEqual("EXECABORT", self.client.attempt("EXEC").code)
+        found = info(self.client)
+        self.assertIn("calls=0,", found["cmdstat_debug"])
+        self.assertIn("rejected_calls=3,", found["cmdstat_debug"])
+
+
 Logs.options = {"enable_debug_command": "yes"}
 
 

@@ -158,7 +158,7 @@ class Terminal:
         return bool(got)
 
     def wait_for_editor(self, deadline):
-        """Behind a prompt: what is typed before libedit reads is shown twice, by the terminal and by libedit."""
+        """What is typed before libedit reads is shown twice, and the key that ends the input is lost."""
         while termios.tcgetattr(self.file)[3] & termios.ICANON and time.monotonic() < deadline:
             time.sleep(0.001)
 
@@ -175,13 +175,13 @@ class Terminal:
         while part not in self.text:
             if not self.read_more(deadline):
                 sys.exit(f"{part!r} does not come: {self.text!r}")
-        if part.endswith(b"> "):
-            self.wait_for_editor(deadline)
         end = self.text.index(part) + len(part)
         before, self.text = self.text[:end], self.text[end:]
         return before
 
     def type(self, keys):
+        if keys != b"\x03":  # that one may end a wait
+            self.wait_for_editor(time.monotonic() + TIMEOUT_SECONDS)
         os.write(self.file, keys)
 
     def rest(self):

@@ -524,7 +524,7 @@ static bool receive(struct connection *connection, uint8_t *ret_bytes, size_t ca
     return true;
 }
 
-/* Reads into the loop's buffer, behind the little that the connection has kept, and keeps what is left over. */
+/* Reads into the loop's buffer, behind the little that the connection has kept; keeps what is left over. */
 static void read_shared(struct connection *connection)
 {
     uint8_t *input = connection->client.loop->input;

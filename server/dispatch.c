@@ -13,6 +13,7 @@
 #define CONFLICT_COUNT_MAX 8
 #define SHOWN_SIZE_MAX 128 /* of a name or of all arguments in "unknown command" */
 #define KEYS_OF_REQUEST_MAX ((size_t)16)
+#define REPLY_SIZE_MAX ((size_t)1 << 30) /* gathered in memory for one command, views not counted */
 
 /* A request on its way: which command, and where its reply begins. */
 struct run {
@@ -46,6 +47,8 @@ void dispatcher_free(struct dispatcher *dispatcher)
 
 void dispatcher_begin(struct dispatcher *dispatcher)
 {
+    const int64_t limit = dispatcher->server->config.output_limits[CLIENT_CLASS_NORMAL].hard_size;
+    dispatcher->reply.bytes.size_max = limit > 0 ? (size_t)limit + REPLY_LARGE_SIZE : REPLY_SIZE_MAX;
     dispatcher->now_ms = server_now_ms();
     dispatcher->command_at_us = server_monotonic_us();
 }

@@ -266,6 +266,8 @@ static void on_connection(uv_poll_t *poll, int status, int events)
         if (errno == EINTR || errno == ECONNABORTED) continue;
         if (errno != EAGAIN && errno != EWOULDBLOCK) {
             log_write(LOG_WARNING, "Accepting client connection: %s", strerror(errno));
+            listener->is_resting = true; /* else this would be called again at once */
+            (void)uv_poll_stop(&listener->poll);
         }
         break;
     }
@@ -295,6 +297,16 @@ struct listeners *listeners_open(struct server *server, uv_loop_t *uv, const str
         (void)uv_poll_start(&listener->poll, UV_READABLE, on_connection);
     }
     return listeners;
+}
+
+void listeners_resume(struct listeners *listeners)
+{
+    for (size_t i = 0; listeners != NULL && i < listeners->count; i++) {
+        struct listener *listener = &listeners->items[i];
+        if (!listener->is_resting) continue;
+        listener->is_resting = false;
+        (void)uv_poll_start(&listener->poll, UV_READABLE, on_connection);
+    }
 }
 
 void listeners_close(struct listeners *listeners)

@@ -21,6 +21,7 @@ struct listener {
     uv_poll_t poll;
     int descriptor;
     bool is_unix;
+    bool is_resting; /* there were no descriptors left to accept with */
 };
 
 struct listeners {
@@ -42,6 +43,8 @@ void listener_unlisten(struct listening *listening);
 
 /* On the main thread: accepts from these from now on, until listeners_close(). NULL: no memory. */
 struct listeners *listeners_open(struct server *server, uv_loop_t *uv, const struct listening *listening);
+/* From time to time: those that rest try again. */
+void listeners_resume(struct listeners *listeners);
 /* Frees itself when the event loop has let go of it. */
 void listeners_close(struct listeners *listeners);
 

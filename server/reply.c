@@ -10,6 +10,7 @@
 #include "net/resp.h"
 
 #define FORMAT_SIZE_MAX ((size_t)4096)
+#define KEPT_SIZE_MAX ((size_t)1 << 20) /* a buffer that one reply has made larger is freed */
 #define VIEW_CAPACITY_FIRST ((size_t)16)
 
 static void check(struct reply *reply, enum stave_status status)
@@ -187,6 +188,7 @@ void reply_clear(struct reply *reply)
 {
     reply->view_count = 0;
     buffer_clear(&reply->bytes);
+    if (reply->bytes.capacity > KEPT_SIZE_MAX) buffer_free(&reply->bytes);
     reply->is_broken = false;
 }
 

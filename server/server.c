@@ -360,6 +360,7 @@ static void on_cron(uv_timer_t *timer)
 {
     struct server *server = timer->data;
     upkeep_tick(server);
+    listeners_resume(server->own->listeners);
     if (server->hooks.cron != NULL) server->hooks.cron(server);
 }
 

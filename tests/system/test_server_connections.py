@@ -1,6 +1,7 @@
 """Connections: the protocol's edges, pipelines, limits, and what one client may do to another (P11)."""
 
 import os
+import resource
 import socket
 import struct
 import time
@@ -177,6 +178,23 @@ class Limits(unittest.TestCase):
                 client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
                 client.send("MGET", *["v"] * 5000)
                 self.assertTrue(wait_until(lambda: "output buffer limits" in server.log()))
+
+    def test_clients_above_maxmemory_clients_go_the_largest_first(self):
+        with Server(maxmemory_clients="4mb", hz=100) as server, server.client() as small, server.client() as large:
+            self.assertEqual("PONG", small("PING"))
+            large.send_raw(b"*2\r\n$3\r\nGET\r\n$20000000\r\n" + b"x" * (6 << 20))
+            self.assertTrue(large.is_closed())
+            self.assertEqual("PONG", small("PING"))
+
+    def test_no_descriptors_left_is_no_end(self):
+        with Server(maxclients=50) as server:
+            resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (60, 60))
+            clients = [server.client() for _ in range(60)]
+            time.sleep(0.3)
+            self.assertLess(server.log().count("Accepting client connection"), 200)
+            for client in clients:
+                client.close()
+            self.assertTrue(wait_until(lambda: can_ping(server)))
 
     def test_a_unix_socket_serves_as_well(self):
         with Server() as first:

@@ -2,89 +2,19 @@
 /* Words of a line, with quotes resolved. */
 #include "net/words.h"
 
-#include <stdbool.h>
-#include <string.h>
-
-static bool is_space(uint8_t byte)
-{
-    return byte == ' ' || (byte >= '\t' && byte <= '\r') || byte == 0;
-}
-
-static int hex_digit(uint8_t byte)
-{
-    if (byte >= '0' && byte <= '9') return byte - '0';
-    if (byte >= 'a' && byte <= 'f') return byte - 'a' + 10;
-    if (byte >= 'A' && byte <= 'F') return byte - 'A' + 10;
-    return -1;
-}
-
-static uint8_t unescaped(uint8_t byte)
-{
-    switch (byte) {
-    case 'n': return '\n';
-    case 'r': return '\r';
-    case 't': return '\t';
-    case 'b': return '\b';
-    case 'a': return '\a';
-    default: return byte;
-    }
-}
-
-/* One byte within double quotes, from `at`; the result is how many bytes of the line it took. */
-static size_t take_escaped(const uint8_t *at, size_t left, uint8_t *ret_byte)
-{
-    if (at[0] != '\\' || left < 2) {
-        *ret_byte = at[0];
-        return 1;
-    }
-    if (at[1] == 'x' && left >= 4 && hex_digit(at[2]) >= 0 && hex_digit(at[3]) >= 0) {
-        *ret_byte = (uint8_t)(hex_digit(at[2]) * 16 + hex_digit(at[3]));
-        return 4;
-    }
-    *ret_byte = unescaped(at[1]);
-    return 2;
-}
-
-static enum words_result take_quoted(const uint8_t *text, size_t size, size_t *position, struct buffer *word)
-{
-    const uint8_t quote = text[*position];
-    size_t at = *position + 1;
-    while (at < size && text[at] != quote) {
-        uint8_t byte = text[at];
-        if (quote == '"') {
-            at += take_escaped(text + at, size - at, &byte);
-        } else if (byte == '\\' && at + 1 < size && text[at + 1] == '\'') {
-            byte = '\'';
-            at += 2;
-        } else {
-            at++;
-        }
-        if (buffer_append(word, &byte, 1) != STAVE_OK) return WORDS_NO_MEMORY;
-    }
-    if (at >= size) return WORDS_UNBALANCED;
-    if (at + 1 < size && !is_space(text[at + 1])) return WORDS_UNBALANCED;
-    *position = at + 1;
-    return WORDS_ONE;
-}
+#include "net/resp_words.h"
 
 enum words_result words_next(struct stave_bytes line, size_t *position, struct buffer *word)
 {
-    const uint8_t *text = line.data;
-    size_t at = *position;
-    while (at < line.size && is_space(text[at])) at++;
-    if (at >= line.size) {
-        *position = at;
-        return WORDS_END;
-    }
-    while (at < line.size && !is_space(text[at])) {
-        if (text[at] == '"' || text[at] == '\'') {
-            *position = at;
-            return take_quoted(text, line.size, position, word);
-        }
-        if (buffer_append(word, text + at, 1) != STAVE_OK) return WORDS_NO_MEMORY;
-        at++;
-    }
-    *position = at;
+    if (buffer_reserve(word, line.size - *position) != STAVE_OK) return WORDS_NO_MEMORY;
+    struct resp_words words = {
+        .text = line, .position = *position, .out = word->data, .out_size = word->size};
+    struct resp_slice slice;
+    const enum resp_word result = resp_words_next(&words, &slice);
+    if (result == RESP_WORD_UNBALANCED) return WORDS_UNBALANCED;
+    *position = words.position;
+    if (result == RESP_WORD_NONE) return WORDS_END;
+    word->size = words.out_size;
     return WORDS_ONE;
 }
 

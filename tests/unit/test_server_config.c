@@ -205,6 +205,35 @@ static void what_would_leave_the_user_less_safe_is_refused(void **state)
                      STAVE_OK);
 }
 
+static void expect_default(void *context, const char *name, const char *value)
+{
+    struct setup *setup = context;
+    struct config *defaults = &setup->config;
+    struct found found = {.count = 0};
+    assert_int_equal(config_get(defaults, stave_text(name), take, &found), STAVE_OK);
+    if (strcmp(found.value, value) != 0) fail_msg("%s: '%s' instead of '%s'", name, value, found.value);
+}
+
+static void the_example_file_gives_every_directive_its_default(void **state)
+{
+    struct setup *setup = *state;
+    char error[CONFIG_ERROR_SIZE] = "";
+    char text[32768];
+    const char *arguments[] = {"stave-server", TEST_SOURCE_DIR "/examples/stave.conf"};
+    struct config loaded;
+    struct buffer warnings = BUFFER_NONE;
+    assert_int_equal(config_init(&loaded), STAVE_OK);
+    if (config_load(&loaded, 2, (char **)arguments, &warnings, error) != STAVE_OK) fail_msg("%s", error);
+    assert_int_equal(warnings.size, 0);
+    assert_int_equal(config_get(&loaded, stave_text("*"), expect_default, setup), STAVE_OK);
+    config_free(&loaded);
+
+    read_file(arguments[1], text, sizeof(text));
+    for (int i = 0; config_directives[i].name != NULL; i++)
+        if (strstr(text, config_directives[i].name) == NULL)
+            fail_msg("%s is not in it", config_directives[i].name);
+}
+
 /* ------------------------------------------------------------------ changing */
 
 static void a_change_that_fails_in_part_changes_nothing(void **state)
@@ -321,6 +350,7 @@ int main(void)
         TEST(options_of_the_command_line_come_last_and_win),
         TEST(what_has_no_effect_is_accepted_with_a_warning),
         TEST(what_would_leave_the_user_less_safe_is_refused),
+        TEST(the_example_file_gives_every_directive_its_default),
         TEST(a_change_that_fails_in_part_changes_nothing),
         TEST(a_change_says_what_it_affects),
         TEST(rewriting_keeps_comments_and_adds_what_is_new),

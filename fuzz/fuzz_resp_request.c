@@ -29,7 +29,9 @@ static void note_request(struct outcome *outcome, const struct resp_parser *pars
     }
 }
 
-/* Gives the parser `step` bytes more each time, in a block of its own so that no byte behind them is there. */
+/*
+ * Gives the parser `step` bytes more each time, in a block of its own so that no byte behind them is there.
+ */
 static struct outcome parse(const uint8_t *data, size_t size, size_t step)
 {
     struct outcome outcome = {.end = RESP_MORE};

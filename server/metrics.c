@@ -67,9 +67,9 @@ static void take_sample(struct server *server)
 {
     const uint64_t resident = measure_resident();
     struct loop_stats stats = {.commands = NULL};
-    gate_exclude(&server->gate, GATE_NO_PLACE);
+    gate_exclude(&server->gate, server->loop_count);
     server_stats(server, &stats);
-    gate_admit(&server->gate, GATE_NO_PLACE);
+    gate_admit(&server->gate, server->loop_count);
     const struct sample now = {server_monotonic_us(), stats.commands_processed, stats.input_size,
                                stats.output_size};
 

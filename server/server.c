@@ -359,9 +359,11 @@ static void on_durable(uv_poll_t *poll, int status, int events)
 static void on_cron(uv_timer_t *timer)
 {
     struct server *server = timer->data;
+    gate_enter(&server->gate, server->loop_count); /* the configuration is read */
     upkeep_tick(server);
     listeners_resume(server->own->listeners);
     if (server->hooks.cron != NULL) server->hooks.cron(server);
+    gate_leave(&server->gate, server->loop_count);
 }
 
 static bool open_main(struct server *server)

@@ -72,7 +72,7 @@ struct server_pause {
 
 /*
  * Called by the dispatcher where they are set. `monitor` only while monitor_count is not 0, before the
- * command; `executed` after it. `cron` on the main thread, `config.hz` times a second, without the gate.
+ * command; `executed` after it. `cron` on the main thread, `config.hz` times a second, inside the gate.
  */
 struct server_hooks {
     void (*monitor)(struct call *call);

@@ -79,10 +79,13 @@ static bool install(const char *fresh, const char *path)
 
 /* ------------------------------------------------------------------ snapshots */
 
+/* Of the save under way: written by begin_save(), and read by who makes it. */
+static char target[PATH_SIZE];
+
 static enum stave_status make_snapshot(struct server *server, struct stave_error *ret_error)
 {
-    char fresh[PATH_SIZE];
-    const char *path = server->config.dbfilename;
+    char fresh[PATH_SIZE + 32];
+    const char *path = target;
     snprintf(fresh, sizeof(fresh), "temp-%d-%s", (int)getpid(), path);
     remove_store(fresh);
     const enum stave_status status = stave_snapshot(server->store, fresh, ret_error);
@@ -94,11 +97,13 @@ static enum stave_status make_snapshot(struct server *server, struct stave_error
     return STAVE_IO;
 }
 
-static bool begin_save(void)
+/* Inside the gate: the name is copied, since CONFIG SET may change it while the snapshot is made. */
+static bool begin_save(const struct server *server)
 {
     pthread_mutex_lock(&mutex);
     const bool begun = !state.in_progress;
     if (begun) {
+        snprintf(target, sizeof(target), "%s", server->config.dbfilename);
         state.in_progress = true;
         state.started_s = now_s();
     }
@@ -109,7 +114,9 @@ static bool begin_save(void)
 static void end_save(struct server *server, enum stave_status status, uint64_t dirty_before,
                      const struct stave_error *error)
 {
+    char name[PATH_SIZE];
     pthread_mutex_lock(&mutex);
+    memcpy(name, target, sizeof(name));
     state.in_progress = false;
     state.last_failed = status != STAVE_OK;
     state.last_duration_s = (int64_t)(now_s() - state.started_s);
@@ -120,7 +127,7 @@ static void end_save(struct server *server, enum stave_status status, uint64_t d
     pthread_mutex_unlock(&mutex);
     if (status == STAVE_OK) {
         atomic_fetch_sub(&server->dirty, dirty_before);
-        log_write(LOG_NOTICE, "Snapshot saved: %s", server->config.dbfilename);
+        log_write(LOG_NOTICE, "Snapshot saved: %s", name);
     } else {
         log_write(LOG_WARNING, "Snapshot failed: %s", error->message);
     }
@@ -136,7 +143,7 @@ static enum stave_status run_save(struct server *server, struct stave_error *ret
 
 enum stave_status snapshot_save(struct server *server, struct stave_error *ret_error)
 {
-    if (!begin_save()) {
+    if (!begin_save(server)) {
         snprintf(ret_error->message, sizeof(ret_error->message), "Background save already in progress");
         return STAVE_EXISTS;
     }
@@ -156,7 +163,7 @@ static void done_nothing(void *context)
 
 bool snapshot_save_start(struct server *server)
 {
-    if (!begin_save()) return false;
+    if (!begin_save(server)) return false;
     if (server_background(server, save_work, done_nothing, server)) return true;
     pthread_mutex_lock(&mutex);
     state.in_progress = false;

@@ -100,7 +100,7 @@ static void evict_clients(struct server *server)
 {
     const uint64_t limit = client_memory_limit(server);
     if (limit == 0 || atomic_load(&server->client_memory) <= limit) return;
-    gate_exclude(&server->gate, GATE_NO_PLACE);
+    gate_exclude(&server->gate, server->loop_count);
     uint64_t memory = atomic_load(&server->client_memory);
     for (int i = 0; i < EVICTED_AT_ONCE_MAX && memory > limit; i++) {
         size_t freed;
@@ -112,7 +112,7 @@ static void evict_clients(struct server *server)
         client_kill(client, false);
         memory = memory > freed ? memory - freed : 0;
     }
-    gate_admit(&server->gate, GATE_NO_PLACE);
+    gate_admit(&server->gate, server->loop_count);
 }
 
 void upkeep_begin(struct server *server)

@@ -12,7 +12,7 @@
 void upkeep_begin(struct server *server);
 void upkeep_end(struct server *server);
 
-/* config.hz times a second. */
+/* config.hz times a second, inside the gate at the main thread's place. */
 void upkeep_tick(struct server *server);
 
 /* Has a sync failed? */

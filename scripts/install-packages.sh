@@ -4,7 +4,7 @@
 set -eu
 
 build="build-essential cmake ninja-build pkg-config libxxhash-dev libuv1-dev libedit-dev libssl-dev"
-test="$build libcmocka-dev clang-format python3 redis-server redis-tools"
+test="$build libcmocka-dev clang-format python3 redis-server redis-tools python3-redis libhiredis-dev"
 fuzz="$build clang libclang-rt-14-dev"
 bench="$build g++ liblmdb-dev libleveldb-dev librocksdb-dev libtkrzw-dev libkyotocabinet-dev"
 

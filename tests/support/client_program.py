@@ -7,6 +7,8 @@ It does all with one library, ends with exit code 0 if everything was as it shou
     say TEXT   is shown
 """
 
+import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -53,3 +55,44 @@ def run(command, environment=None, **options):
         if code != 0:
             raise RuntimeError(f"the client ended with {code}")
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def node_modules():
+    """The folder with the libraries of clients/package.json, installed once a build folder; skips the test without them."""
+    npm = shutil.which("npm")
+    if shutil.which("node") is None or npm is None:
+        skip("no node and npm in PATH")
+    folder = os.path.join(BUILD_DIR, "clients")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "lock"), "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        installed = os.path.join(folder, "installed.json")
+        wanted = os.path.join(SOURCES, "package-lock.json")
+        if not os.path.exists(installed) or read(installed) != read(wanted):
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(os.path.join(SOURCES, name), folder)
+            install = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1", "--prefix", folder]
+            try:
+                done = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+            except subprocess.TimeoutExpired:
+                skip("npm takes too long")
+            if done.returncode != 0:
+                skip("npm cannot install what clients/package.json names: " + done.stderr[-500:])
+            shutil.copy(wanted, installed)
+    return os.path.join(folder, "node_modules")
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def run_node(script, library):
+    """Runs a script of tests/system/clients with node."""
+    modules = node_modules()
+    with open(os.path.join(modules, library, "package.json"), encoding="utf-8") as file:
+        print(library, json.load(file)["version"], flush=True)
+    # A script finds packages beside itself.
+    copy = os.path.join(os.path.dirname(modules), script)
+    shutil.copy(os.path.join(SOURCES, script), copy)
+    run(["node", copy])

@@ -61,13 +61,23 @@ static bool is_passed_over(enum stave_status status)
     return status == STAVE_NOT_FOUND || status == STAVE_CORRUPT;
 }
 
+/* Whether what cannot be read at `location` is older than the item, by where it stands. */
+static bool stands_before(const struct store *store, uint64_t location, const struct replay_item *item)
+{
+    const struct segment *segment = segment_at(store, location);
+    if (segment == NULL) return false;
+    if (segment->id == item->segment_id) return location < item->location;
+    return segment->last_sequence < item->sequence;
+}
+
 /* Compares the record at `location` with the item; *ret_same only says so if both can be read. */
 static enum stave_status compare_at(struct store *store, const struct replay_item *item, uint64_t location,
-                                    struct older *ret_older)
+                                    struct older *ret_older, bool *ret_unreadable)
 {
     struct reading old = READING_NONE;
     struct reading new = READING_NONE;
     enum stave_status status = reading_begin(store, location, 0, &old);
+    *ret_unreadable = status == STAVE_CORRUPT;
     if (status != STAVE_OK) return is_passed_over(status) ? STAVE_OK : status;
     if (old.record.key_hash != item->hash || !record_has_key(old.record.kind)) goto done;
     status = reading_begin(store, item->location, 0, &new);
@@ -104,6 +114,7 @@ static enum stave_status find_older(const struct replay *replay, const struct re
     if (status != STAVE_OK) return status;
     uint64_t location = 0;
     uint64_t stale = 0;
+    uint64_t unreadable = 0; /* R4 */
     while (keydir_probe_next(&probe, &location)) {
         if (location == item->location) {
             *ret_older = (struct older){.found = true, .location = location};
@@ -113,10 +124,12 @@ static enum stave_status find_older(const struct replay *replay, const struct re
             stale = location;
             continue;
         }
-        status = compare_at(store, item, location, ret_older);
+        bool is_unreadable = false;
+        status = compare_at(store, item, location, ret_older, &is_unreadable);
         if (status != STAVE_OK || ret_older->found) return status;
+        if (is_unreadable && item->follows && stands_before(store, location, item)) unreadable = location;
     }
-    ret_older->stale = stale;
+    *ret_older = (struct older){.found = unreadable != 0, .location = unreadable, .stale = stale};
     return STAVE_OK;
 }
 

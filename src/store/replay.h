@@ -7,7 +7,8 @@
  *   R2  A tombstone is an entry of the index until all has been read: then what older record comes later
  *       loses too. (P4)
  *   R3  Whenever an entry changes, the live bytes of its segments change with it.
- *   R4  A record whose payload is damaged claims its key like any other. (P6)
+ *   R4  A record whose payload is damaged claims its key like any other; one whose header is damaged, until
+ *       a newer record says that it follows another of its key, and there is no other. (P6)
  *
  * One thread applies; the caller holds the write lock, or is alone.
  */
@@ -29,6 +30,7 @@ struct replay_item {
     uint64_t size; /* of the whole record */
     uint32_t segment_id;
     uint8_t kind;
+    bool follows; /* its record says that the key was there before */
 };
 
 struct replay_tombstone {
@@ -91,6 +93,7 @@ static inline struct replay_item replay_item_of(const struct segment *segment,
         .size = record_size(&record->record),
         .segment_id = segment->id,
         .kind = record->record.kind,
+        .follows = segment->kind == SEGMENT_LOG && !(record->record.flags & RECORD_INSERT),
     };
 }
 

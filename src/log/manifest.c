@@ -220,6 +220,8 @@ static const char *segment_kind_problem(const struct manifest *manifest,
 {
     if (segment->kind < SEGMENT_LOG || segment->kind > SEGMENT_LARGE) return "a segment's kind is unknown";
     if (segment->state > MANIFEST_SEGMENT_SEALED) return "a segment's state is unknown";
+    if (segment->flags & ~MANIFEST_SEGMENT_DAMAGED) return "a segment's flag is unknown";
+    if (segment->flags != 0 && segment->state == MANIFEST_SEGMENT_OPEN) return "an open segment has a flag";
     if ((segment->kind == SEGMENT_LOG) != (segment->incarnation != 0))
         return "a segment's kind and incarnation disagree";
     if (segment->incarnation > manifest->incarnation) return "a segment's incarnation was never given out";
@@ -361,7 +363,8 @@ static void decode_space(const uint8_t *at, struct manifest_space *ret_space)
 static void encode_segment(const struct manifest_segment *segment, uint8_t *at)
 {
     store_le32(at, segment->id);
-    store_le32(at + 4, (uint32_t)segment->kind | (uint32_t)segment->state << 8);
+    store_le32(at + 4,
+               (uint32_t)segment->kind | (uint32_t)segment->state << 8 | (uint32_t)segment->flags << 16);
     store_le32(at + 8, segment->first_slot);
     store_le32(at + 12, segment->slot_count);
     store_le32(at + 16, segment->incarnation);
@@ -385,6 +388,7 @@ static void decode_segment(const uint8_t *at, struct manifest_segment *ret_segme
         .id = load_le32(at),
         .kind = at[4],
         .state = at[5],
+        .flags = at[6],
         .first_slot = load_le32(at + 8),
         .slot_count = load_le32(at + 12),
         .incarnation = load_le32(at + 16),
@@ -447,7 +451,7 @@ static enum stave_status check_frame(const uint8_t *bytes, size_t size, struct e
 static bool segments_reserved_zero(const uint8_t *at, size_t count)
 {
     for (size_t index = 0; index < count; index++, at += SEGMENT_SIZE)
-        if (load_le16(at + 6) != 0 || load_le32(at + 20) != 0) return false;
+        if (at[7] != 0 || load_le32(at + 20) != 0) return false;
     return true;
 }
 

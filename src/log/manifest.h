@@ -54,11 +54,16 @@ struct manifest_space {
     uint64_t count;
 };
 
+enum manifest_segment_flag {
+    MANIFEST_SEGMENT_DAMAGED = 1, /* SEALED; not all of it could be read when it was to be compacted */
+};
+
 /* FORMAT.md, table 10: a segment. */
 struct manifest_segment {
     uint32_t id;
     uint8_t kind;  /* enum segment_kind */
     uint8_t state; /* enum manifest_segment_state */
+    uint8_t flags; /* enum manifest_segment_flag */
     uint32_t first_slot;
     uint32_t slot_count;
     uint32_t incarnation; /* LOG; else 0 */

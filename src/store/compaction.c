@@ -278,6 +278,7 @@ static enum stave_status copy_victim(struct run *run, struct segment *segment)
     if (is_unreadable) {
         mutex_lock(&run->store->write_lock);
         segment->damaged = true; /* C4 */
+        segment->corrupt = status == STAVE_CORRUPT;
         mutex_unlock(&run->store->write_lock);
     }
     return status;

@@ -245,6 +245,8 @@ static void take_listed(struct segment *segment, const struct manifest_segment *
     segment->expires_last_ms = listed->latest_expiry_ms;
     segment->spaces_mask = listed->spaces_mask;
     segment->sealed = listed->state == MANIFEST_SEGMENT_SEALED;
+    segment->corrupt = listed->flags & MANIFEST_SEGMENT_DAMAGED;
+    segment->damaged = segment->corrupt;
     segment->listed = true;
 }
 
@@ -290,6 +292,7 @@ enum stave_status segment_open(struct store *store, const struct manifest_segmen
         status =
             file_error(&segment->file, error, STAVE_CORRUPT, 0, "the file ends at %llu, the segment at %llu",
                        (unsigned long long)size, (unsigned long long)length);
+    segment->is_long = size > length;
     if (status == STAVE_OK) status = check_header(store, segment, error);
     if (status == STAVE_OK && store->options.reads == STAVE_READS_MAPPED) {
         status = map_file(&segment->file, (size_t)length, false, &segment->map, error);
@@ -441,6 +444,7 @@ static struct manifest_segment listing_of(const struct segment *segment)
         .id = segment->id,
         .kind = (uint8_t)segment->kind,
         .state = segment->sealed ? MANIFEST_SEGMENT_SEALED : MANIFEST_SEGMENT_OPEN,
+        .flags = segment->sealed && segment->corrupt ? MANIFEST_SEGMENT_DAMAGED : 0,
         .first_slot = segment->first_slot,
         .slot_count = segment->slot_count,
         .incarnation = segment->incarnation,

@@ -73,6 +73,8 @@ struct segment {
     bool listed;     /* belongs into the manifest */
     bool was_listed; /* a manifest on disk may name it: its file goes only when none does (T6) */
     bool damaged;    /* compaction could not read all of it */
+    bool corrupt;    /* and that is no matter of this moment: the manifest says so */
+    bool is_long;    /* its file was longer at open than its records */
     bool victim;     /* being compacted */
     bool remove;     /* retired: its file goes too */
 

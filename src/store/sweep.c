@@ -183,6 +183,7 @@ static enum sweep_step read_segment(struct sweep *sweep, struct segment *segment
     if (status == STAVE_CORRUPT) {
         mutex_lock(&store->write_lock);
         segment->damaged = true;
+        segment->corrupt = true;
         mutex_unlock(&store->write_lock);
     }
     return SWEEP_MORE;

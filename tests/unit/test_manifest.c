@@ -22,6 +22,7 @@ static const struct manifest_segment log_segment = {
     .id = 7,
     .kind = SEGMENT_LOG,
     .state = MANIFEST_SEGMENT_SEALED,
+    .flags = MANIFEST_SEGMENT_DAMAGED,
     .first_slot = 16,
     .slot_count = 16,
     .incarnation = 3,
@@ -195,18 +196,20 @@ static void fields_that_contradict_each_other_are_refused(void **state) /* M2, M
         {52, 1}, /* the counts do not fit the size */
         {52, UINT32_MAX},
         {56, UINT32_MAX},
-        {60, 1},                  /* reserved */
-        {72, 0},                  /* size */
-        {80, MANIFEST_SPACE_MAX}, /* a space out of range */
-        {80, 3},                  /* the same space twice */
-        {output, 0},              /* a segment's id */
-        {output, 7},              /* the same id twice */
-        {output + 4, 4 | 1 << 8}, /* an unknown kind */
-        {output + 4, 2 | 2 << 8}, /* an unknown state */
-        {output + 4, 2 | 1 << 8 | 1 << 16},
-        {output + 4, 1 | 1 << 8}, /* a log segment without incarnation */
-        {output + 12, 0},         /* no slots */
-        {output + 12, 17},        /* a slot of the next segment */
+        {60, 1},                            /* reserved */
+        {72, 0},                            /* size */
+        {80, MANIFEST_SPACE_MAX},           /* a space out of range */
+        {80, 3},                            /* the same space twice */
+        {output, 0},                        /* a segment's id */
+        {output, 7},                        /* the same id twice */
+        {output + 4, 4 | 1 << 8},           /* an unknown kind */
+        {output + 4, 2 | 2 << 8},           /* an unknown state */
+        {output + 4, 2 | 1 << 8 | 2 << 16}, /* an unknown flag */
+        {output + 4, 2 | 1 << 8 | 1 << 24}, /* reserved */
+        {open + 4, 1 | 1 << 16},            /* an open segment with a flag */
+        {output + 4, 1 | 1 << 8},           /* a log segment without incarnation */
+        {output + 12, 0},                   /* no slots */
+        {output + 12, 17},                  /* a slot of the next segment */
         {output + 12, UINT32_MAX},
         {output + 8, UINT32_MAX},
         {output + 16, 1}, /* an output with an incarnation */

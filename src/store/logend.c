@@ -46,21 +46,33 @@ static struct walk walk_of(struct logend *logend, size_t index)
     return (struct walk){.logend = logend, .log = &logend->logs[index], .scan = SCAN_NONE};
 }
 
-/* Whether a MARK in a later segment vouches for all of this one. */
-static enum stave_status later_vouches(struct logend *logend, size_t index, bool *ret_vouches,
-                                       struct error *error)
+/*
+ * A MARK in a later segment vouches for all of this one. *ret_durable: the newest sequence that the first
+ * such says was durable; 0: there is none.
+ */
+static enum stave_status find_later_mark(struct logend *logend, size_t index, bool *ret_found,
+                                         uint64_t *ret_durable, struct error *error)
 {
-    *ret_vouches = false;
-    for (size_t later = index + 1; later < logend->log_count && !*ret_vouches; later++) {
+    *ret_found = false;
+    *ret_durable = 0;
+    for (size_t later = index + 1; later < logend->log_count && !*ret_found; later++) {
         struct walk walk = walk_of(logend, later);
         struct record_mark mark;
         enum stave_status status = open_scan(&walk, 0, 0, error);
         if (status == STAVE_OK) status = scan_search_mark(&walk.scan, SEGMENT_HEADER_SIZE, &mark, error);
         scan_close(&walk.scan);
         if (status < 0) return status;
-        *ret_vouches = status == STAVE_OK;
+        *ret_found = status == STAVE_OK;
+        if (*ret_found) *ret_durable = mark.durable_sequence;
     }
     return STAVE_OK;
+}
+
+static enum stave_status later_vouches(struct logend *logend, size_t index, bool *ret_vouches,
+                                       struct error *error)
+{
+    uint64_t unused;
+    return find_later_mark(logend, index, ret_vouches, &unused, error);
 }
 
 /* The sequence of the first record; 0 if there is none that can be read. */
@@ -190,6 +202,12 @@ static enum stave_status refuse(struct walk *walk, uint64_t offset, struct error
                       walk->scan.problem != NULL ? walk->scan.problem : "zeroes before the end of the log");
 }
 
+/* A damaged value stays its key's; without what a SPACES record says the records behind it have no space. */
+static bool may_keep_damaged(const struct walk *walk)
+{
+    return walk->scan.damage == SCAN_PAYLOAD_DAMAGED && walk->scan.current.record.kind != RECORD_SPACES;
+}
+
 /* What was vouched for and is damaged: kept if its header is whole, else passed over or refused. */
 static enum stave_status go_on_behind(struct walk *walk, uint64_t offset, uint64_t vouched,
                                       struct error *error)
@@ -203,7 +221,7 @@ static enum stave_status go_on_behind(struct walk *walk, uint64_t offset, uint64
         walk->plain_until = vouched;
         return open_scan(walk, is_link ? walk->scan.offset : offset, SCAN_VERIFY, error);
     }
-    if (!is_link && walk->scan.damage == SCAN_PAYLOAD_DAMAGED) {
+    if (!is_link && may_keep_damaged(walk)) {
         pass(walk, &walk->scan.current.record);
         return STAVE_OK;
     }
@@ -281,21 +299,29 @@ static bool follows(uint64_t last, uint64_t next)
     return last != 0 && (uint32_t)next == expected;
 }
 
+/* Of later segments only MARKs are left: they say whether this one was durable beyond what it has. */
+static bool is_short_of(const struct logend_segment *log, uint64_t durable)
+{
+    return sequence_incarnation(durable) == log->listed->incarnation && durable > log->last_sequence;
+}
+
 /* A segment without a record has lost all it had, if a later one has some: an empty tail is not left (W4). */
 static enum stave_status check_next(struct logend *logend, size_t index, bool *ret_follows,
                                     struct error *error)
 {
     uint64_t next = 0;
+    uint64_t durable = 0;
+    bool vouches = false;
     *ret_follows = true;
     for (size_t later = index + 1; later < logend->log_count && next == 0; later++) {
         const enum stave_status status = first_sequence(logend, later, &next);
         if (status != STAVE_OK) return status;
     }
-    if (next == 0) return STAVE_OK;
-    *ret_follows = follows(logend->logs[index].last_sequence, next);
-    if (*ret_follows) return STAVE_OK;
-    bool vouches = false;
-    const enum stave_status status = later_vouches(logend, index, &vouches, error);
+    if (next != 0 && follows(logend->logs[index].last_sequence, next)) return STAVE_OK;
+    const enum stave_status status = find_later_mark(logend, index, &vouches, &durable, error);
+    if (status == STAVE_OK && next == 0 && !(vouches && is_short_of(&logend->logs[index], durable)))
+        return STAVE_OK;
+    *ret_follows = false;
     if (status != STAVE_OK || !vouches || logend->store->options.accept_damage) {
         *ret_follows = vouches;
         return status;

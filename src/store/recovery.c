@@ -516,10 +516,15 @@ static enum stave_status replay_spaces(struct log_replay *log, struct scan *scan
 {
     uint8_t bytes[RECORD_SPACES_SIZE];
     struct record_spaces change;
+    const struct record *record = &scan->current.record;
+    if (record->value_size != sizeof(bytes)) return STAVE_OK;
     const enum stave_status status = scan_read_value(scan, 0, sizeof(bytes), bytes, error);
     if (status != STAVE_OK) return status;
     log->space = STAVE_SPACE_COUNT_MAX;
-    if (record_decode_spaces(bytes, sizeof(bytes), &change) == STAVE_OK) apply_spaces(log->spaces, &change);
+    const bool is_whole =
+        record_payload_checksum(record->key_hash, bytes, sizeof(bytes)) == record->payload_checksum;
+    if (is_whole && record_decode_spaces(bytes, sizeof(bytes), &change) == STAVE_OK)
+        apply_spaces(log->spaces, &change); /* else damage was accepted: logend.c has refused it */
     return STAVE_OK;
 }
 
@@ -696,6 +701,11 @@ void recovery_clean(struct recovery *recovery)
         unlink_segment(recovery->store, recovery->dropped[i]);
     for (size_t i = 0; i < recovery->logend.log_count; i++)
         if (recovery->opened[i] != NULL) trim(recovery->store, recovery->opened[i]);
+    for (size_t i = 0; i < recovery->store->segment_count; i++) { /* a crash came before it was trimmed */
+        const struct segment *segment = recovery->store->segments[i];
+        if (segment->sealed && segment->is_long && !is_open_log(recovery, segment))
+            trim(recovery->store, segment);
+    }
 }
 
 void recovery_free(struct recovery *recovery)

@@ -242,13 +242,14 @@ static bool wants_spare(struct store *store, struct segment **ret_small, struct 
     return wants && atomic_load(&store->failed) == STAVE_OK;
 }
 
-static enum stave_status list_spare(struct store *store, struct segment *spare)
+static enum stave_status list_spare(struct store *store, struct segment *spare, struct error *error)
 {
     mutex_lock(&store->write_lock);
     enum stave_status status = segment_publish(store, spare);
     spare->listed = status == STAVE_OK;
     mutex_unlock(&store->write_lock);
-    return status;
+    return status == STAVE_OK ? status
+                              : error_set(error, status, 0, "%s: no memory for a segment", store->dir.path);
 }
 
 static void unlist_spare(struct store *store, struct segment *spare)
@@ -287,11 +288,11 @@ enum stave_status syncer_turn_segments(struct store *store)
     if (!wants && sealing == NULL) return atomic_load(&store->failed) != STAVE_OK ? STAVE_FAILED : STAVE_OK;
 
     enum stave_status spare_status = wants ? make_spare(store, &spare, &error) : STAVE_OK;
-    if (spare_status == STAVE_OK && spare != NULL) spare_status = list_spare(store, spare);
+    if (spare_status == STAVE_OK && spare != NULL) spare_status = list_spare(store, spare, &error);
     enum stave_status status = sealing != NULL ? seal(store, sealing, &error) : STAVE_OK;
     if (status == STAVE_OK) status = manifest_install(store, &error);
     if (small != NULL) segment_discard(store, small); /* nothing ever pointed into it */
-    if (status != STAVE_OK && spare != NULL) {
+    if ((status != STAVE_OK || spare_status != STAVE_OK) && spare != NULL) {
         unlist_spare(store, spare);
         spare = NULL;
     }

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "store/store.h"
 #include "support/fault.h"
 
 enum { KEY_COUNT = 30, VALUE_SIZE_MAX = 20000, LARGE_VERSION = 100 };
@@ -247,6 +248,43 @@ static void the_disk_is_full_from_a_point_on(void **state)
     run_all(*state, FAIL_FROM, FAULT_SPACE, ENOSPC, 3);
 }
 
+/* A put may have waited for an attempt that began before memory was there again. */
+static void fill_again(struct stave *store, size_t number, uint64_t version)
+{
+    char key[32];
+    uint8_t value[1000];
+    enum stave_status status;
+    (void)snprintf(key, sizeof(key), "k%zu", number);
+    fill_bytes(value, sizeof(value), number + (version << 32));
+    do {
+        status = stave_put(store, stave_text(key), stave_bytes(value, sizeof(value)));
+    } while (status == STAVE_NO_MEMORY);
+    assert_int_equal(status, STAVE_OK);
+}
+
+/* A spare that does not get into the table of segments is no spare: nothing written to it would be found. */
+static void a_spare_without_a_place_in_the_table_is_given_up(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store->store;
+    fault_choose(FAULT_MEMORY);
+    for (uint64_t nth = 1; nth < 12; nth++) {
+        mutex_lock(&store->write_lock);
+        store->segment_capacity = store->segment_count; /* the next one makes it grow */
+        mutex_unlock(&store->write_lock);
+        fault_arm(nth, ENOMEM);
+        for (int count = 0; count < 10; count++)
+            (void)stave_put(fixture->store, stave_text("filling"), stave_bytes(store, 10000));
+        (void)fault_disarm();
+        for (size_t number = 0; number < 150; number++) fill_again(fixture->store, number, nth);
+        fixture_expect_filled(fixture->store, "k", 150, 1000, nth);
+        fixture_reopen(fixture);
+        store = fixture->store->store;
+        fixture_expect_filled(fixture->store, "k", 150, 1000, nth);
+    }
+    fault_choose(FAULT_SYSTEM);
+}
+
 /* Disk full (P9). */
 
 static size_t put_until_full(struct stave *store)
@@ -368,6 +406,7 @@ int main(void)
         FIXTURE_TEST(each_hint_fails),
         FIXTURE_TEST(each_transfer_is_short),
         FIXTURE_TEST(each_allocation_fails),
+        FIXTURE_TEST(a_spare_without_a_place_in_the_table_is_given_up),
         FIXTURE_TEST(every_system_call_fails_from_a_point_on),
         FIXTURE_TEST(the_disk_is_full_from_a_point_on),
         FIXTURE_TEST(reads_and_deletes_go_on_when_the_disk_is_full),

@@ -650,15 +650,56 @@ static void spoil_checkpoint(struct model *model)
     }
 }
 
-static void step_reopen(struct model *model)
+void model_open(struct model *model)
 {
-    store_close(model->store);
-    model->store = NULL;
     spoil_checkpoint(model);
     choose_options(model);
     model->store = store_open(model->scratch.store, &model->options);
     CHECK(model, stave_sequence(model->store) >= model->newest);
     model_compare(model, model->store);
+}
+
+static void step_reopen(struct model *model)
+{
+    if (model->stays_open) return;
+    store_close(model->store);
+    model->store = NULL;
+    model_open(model);
+}
+
+/* Whole spaces. */
+
+/* More than a segment of one space alone, most times. */
+static void step_fill(struct model *model)
+{
+    struct chosen chosen;
+    choose(model, &chosen);
+    for (size_t key = 2; key < 50; key++) {
+        uint8_t room[MODEL_KEY_SIZE_MAX];
+        struct model_value now = {.number = random_next(&model->random), .size = 2500};
+        void *bytes = make_value(now.size, now.number);
+        CHECK_STATUS(model,
+                     stave_put_with(chosen.space, key_of(key, room), stave_bytes(bytes, now.size), NULL,
+                                    &now.sequence),
+                     STAVE_OK);
+        free(bytes);
+        remember(model, &model->values[chosen.number][key], now);
+    }
+}
+
+/* Key by key: none is left, as after a drop. */
+static void step_empty(struct model *model)
+{
+    struct chosen chosen;
+    choose(model, &chosen);
+    for (size_t key = 0; key < MODEL_KEY_COUNT; key++) {
+        uint8_t room[MODEL_KEY_SIZE_MAX];
+        struct model_value *value = &model->values[chosen.number][key];
+        uint64_t sequence = 0;
+        if (!is_live(value)) continue;
+        CHECK_STATUS(model, stave_delete_with(chosen.space, key_of(key, room), NULL, &sequence), STAVE_OK);
+        forget(model, value, sequence);
+    }
 }
 
 /* Steps. */
@@ -673,6 +714,12 @@ static const struct weighted steps[] = {
     {2, step_drop},        {4, step_swap},     {120, step_get},      {30, step_range},  {20, step_multi_get},
     {20, step_random_key}, {4, step_compact},  {4, step_checkpoint}, {4, step_sync},    {2, step_snapshot},
     {2, step_read_only},   {6, step_reopen},
+};
+
+static const struct weighted space_steps[] = {
+    {200, step_put}, {50, step_delete},  {10, step_expire},    {60, step_batch}, {30, step_drop},
+    {30, step_swap}, {40, step_fill},    {15, step_empty},     {40, step_get},   {4, step_compact},
+    {3, step_sync},  {3, step_snapshot}, {6, step_checkpoint}, {4, step_reopen},
 };
 
 void model_begin(struct model *model, uint64_t seed)
@@ -693,11 +740,14 @@ void model_end(struct model *model)
 
 void model_step(struct model *model)
 {
+    const struct weighted *const table = model->only_spaces ? space_steps : steps;
+    const size_t count =
+        model->only_spaces ? sizeof(space_steps) / sizeof(space_steps[0]) : sizeof(steps) / sizeof(steps[0]);
     unsigned total = 0;
-    for (size_t index = 0; index < sizeof(steps) / sizeof(steps[0]); index++) total += steps[index].weight;
+    for (size_t index = 0; index < count; index++) total += table[index].weight;
     uint64_t left = random_below(&model->random, total);
     size_t chosen = 0;
-    while (left >= steps[chosen].weight) left -= steps[chosen++].weight;
-    steps[chosen].step(model);
+    while (left >= table[chosen].weight) left -= table[chosen++].weight;
+    table[chosen].step(model);
     model->steps++;
 }

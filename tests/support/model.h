@@ -42,11 +42,16 @@ struct model {
     uint64_t newest; /* sequence */
     uint64_t steps;
     bool has_old_checkpoint;
+    bool only_spaces; /* steps are those that fill, empty, drop and swap spaces */
+    bool stays_open;  /* no step closes the store */
 };
 
 /* Makes a directory and a store in it. */
 void model_begin(struct model *model, uint64_t seed);
 void model_end(struct model *model);
+
+/* Opens the closed, or killed, store with other options, its checkpoint perhaps spoiled, and compares. */
+void model_open(struct model *model);
 
 /* One random operation, and the check of its result. */
 void model_step(struct model *model);

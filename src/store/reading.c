@@ -93,7 +93,9 @@ enum stave_status reading_begin(struct store *store, uint64_t location, uint32_t
     if (reading.offset + RECORD_HEADER_SIZE > end) return STAVE_NOT_FOUND;
 
     const uint64_t room = end - reading.offset;
-    uint64_t first = room < FIRST_READ_SIZE ? room : FIRST_READ_SIZE;
+    /* Of a map no more than what is touched: more may be on disk, and a read that waits brings no more. */
+    const uint64_t wanted = reading.segment->map.data != NULL ? RECORD_HEADER_SIZE_MAX : FIRST_READ_SIZE;
+    const uint64_t first = room < wanted ? room : wanted;
     const uint8_t *at = NULL;
     enum stave_status status = bytes_at(store, &reading, first, flags, &at);
     if (status == STAVE_OK) status = decode(store, &reading, at, (size_t)first);

@@ -391,6 +391,7 @@ static enum stave_status run_pick(struct run *run, uint64_t *ret_gained)
     output_free(run->store, &run->output);
     if (status == STAVE_OK) {
         *ret_gained = run->pick.size > written ? run->pick.size - written : 0;
+        if (run->pick.is_dead) run->store->has_strays = true;
         reserve_keep(run->store);
     } else if (status != STAVE_CANCELLED && run->error.status != STAVE_OK) {
         (void)store_note_error(run->store, &run->error);

@@ -67,8 +67,8 @@ struct segment {
     uint64_t expiring_size;
     uint64_t expires_first_ms;
     uint64_t expires_last_ms;
-    uint64_t spaces_mask;
-    uint64_t marked_end; /* end of the last MARK */
+    _Atomic uint64_t spaces_mask; /* cursors look at it without the lock */
+    uint64_t marked_end;          /* end of the last MARK */
     bool sealed;
     bool listed;     /* belongs into the manifest */
     bool was_listed; /* a manifest on disk may name it: its file goes only when none does (T6) */
@@ -178,6 +178,7 @@ struct store {
     uint32_t sweep_incarnation; /* upkeep_lock; and LOG ones above it had no record then */
     uint64_t sweep_mask;        /* upkeep_lock; bits in spaces_mask of what it looks for */
     bool sweep_knows;           /* upkeep_lock; sweep_generations is known */
+    bool has_strays;            /* upkeep_lock; segments have gone unread: entries lead nowhere */
     uint32_t
         sweep_generations[STAVE_SPACE_COUNT_MAX]; /* upkeep_lock; those in use when the newest sweep began */
 

@@ -4,7 +4,8 @@
  *
  * It goes through the sealed segments by id, one a turn, and reads those that may hold a record of a
  * generation that was given up since the last sweep, and one of a generation that is still needed; what none
- * needs compaction removes unread. A record in the tail is waited for. When all segments that were there at
+ * needs compaction removes unread, and then the entries that lead nowhere are taken out of the index, so that
+ * cursors need not pass them. A record in the tail is waited for. When all segments that were there at
  * the beginning are done, swept_generation says so (what is written later is of other generations); a sweep
  * that is cut short by a close begins again.
  */
@@ -16,6 +17,7 @@
 #include "store/writer.h"
 
 #define PACE_SIZE (UINT64_C(1) << 20)
+#define ROLL_SIZE (UINT64_C(1) << 20) /* a tail with more in it is rolled for the sweep */
 #define GENERATIONS_LOOKED_AT (8 * STAVE_SPACE_COUNT_MAX)
 
 struct sweep {
@@ -162,8 +164,9 @@ static enum sweep_step next_segment(const struct store *store, struct segment **
 static enum sweep_step wait_for_tail(struct store *store, const struct segment *segment)
 {
     mutex_lock(&store->write_lock);
+    const uint64_t quarter = store->options.segment_size / 4;
     const bool rolls = segment != NULL && segment == store->tail &&
-                       atomic_load(&segment->end) > store->options.segment_size / 4;
+                       atomic_load(&segment->end) > (quarter < ROLL_SIZE ? quarter : ROLL_SIZE);
     const bool rolled = rolls && writer_roll(store) == STAVE_OK;
     mutex_unlock(&store->write_lock);
     return rolled ? SWEEP_MORE : SWEEP_LATER;
@@ -187,6 +190,28 @@ static enum sweep_step read_segment(struct sweep *sweep, struct segment *segment
         mutex_unlock(&store->write_lock);
     }
     return SWEEP_MORE;
+}
+
+/* ------------------------------------------------------------------ what went unread */
+
+static bool leads_nowhere(void *context, uint64_t location)
+{
+    return segment_at(context, location) == NULL;
+}
+
+/* upkeep_lock. A block that is not loaded is cleaned by the next checkpoint. */
+static void remove_strays(struct store *store)
+{
+    if (!store->has_strays) return;
+    store->has_strays = false;
+    const uint32_t block_count = keydir_block_count(&store->keydir);
+    for (uint32_t block = 0; block < block_count; block++) {
+        uint64_t dropped = 0;
+        if (!keydir_block_is_loaded(&store->keydir, block)) continue;
+        mutex_lock(&store->write_lock);
+        keydir_sweep_block(&store->keydir, block, leads_nowhere, store, &dropped);
+        mutex_unlock(&store->write_lock);
+    }
 }
 
 /* upkeep_lock */
@@ -217,6 +242,9 @@ static bool is_due(struct store *store)
 
 bool sweep_turn(struct store *store)
 {
+    mutex_lock(&store->upkeep_lock);
+    remove_strays(store);
+    mutex_unlock(&store->upkeep_lock);
     if (!is_due(store)) return false;
     struct sweep *sweep = memory_alloc_zero(1, sizeof(*sweep));
     if (sweep == NULL) return false;

@@ -95,6 +95,7 @@ enum stave_status {
     STAVE_WOULD_BLOCK = 4, /* answering takes a read from disk */
     STAVE_END = 5,         /* a cursor or feed has no more */
     STAVE_GONE = 6,        /* the feed no longer holds that sequence */
+    STAVE_STEP = 7,        /* a cursor has come to the end of a step, and can go on */
 
     STAVE_INVALID = -1, /* an argument is null, out of its range, or contradicts another */
     STAVE_IO = -2,      /* the operating system reported an error */
@@ -427,8 +428,10 @@ STAVE_API enum stave_status stave_swap(struct stave *store, uint32_t space_a, ui
 struct stave_cursor;
 
 enum stave_cursor_flags {
-    STAVE_CURSOR_KEYS = 1,  /* values are not read */
-    STAVE_CURSOR_STEPS = 2, /* STAVE_WOULD_BLOCK after each short step, at an exact position */
+    STAVE_CURSOR_KEYS = 1,    /* values are not read */
+    STAVE_CURSOR_STEPS = 2,   /* STAVE_STEP after each short step, at an exact position */
+    STAVE_CURSOR_EXPIRE = 4,  /* keys that have expired are removed in passing; STAVE_READ_ONLY */
+    STAVE_CURSOR_NO_WAIT = 8, /* STAVE_WOULD_BLOCK instead of waiting for the disk */
 };
 
 /* One key; valid until the next call on the cursor. */
@@ -451,14 +454,22 @@ STAVE_API enum stave_status stave_cursor_open(struct stave *store, uint64_t posi
 /*
  * STAVE_OK, STAVE_END, or a failure (of a damaged record: the next call goes on behind it).
  *
- * With STAVE_CURSOR_STEPS also STAVE_WOULD_BLOCK, every few keys and after a bounded search that found none:
- * the next call goes on, and so does another cursor from the position, which returns no key once more then
- * (unless the store has been opened anew and its index has shrunk).
+ * With STAVE_CURSOR_STEPS also STAVE_STEP, every few keys and after a bounded search that found none: the
+ * next call goes on, and so does another cursor from the position, which returns no key once more then
+ * (unless the store has been opened anew and its index has shrunk). With STAVE_CURSOR_NO_WAIT also
+ * STAVE_WOULD_BLOCK: the next call tries again; a cursor without the flag, from this position, reads from
+ * disk what is missing.
+ *
+ * STAVE_CURSOR_EXPIRE removes what has expired of the space and prefix, never a value that was written since
+ * (P4). That a key could not be removed (STAVE_FULL, STAVE_FAILED, ...) is a failure; the next call goes on.
  */
 STAVE_API enum stave_status stave_cursor_next(struct stave_cursor *cursor, struct stave_entry *ret_entry);
 
 /* Where another cursor can go on; it may return a few keys once more. 0 at the end. */
 STAVE_API uint64_t stave_cursor_position(const struct stave_cursor *cursor);
+
+/* How many keys the cursor has removed because they had expired. */
+STAVE_API uint64_t stave_cursor_expired(const struct stave_cursor *cursor);
 
 /* NULL is accepted. */
 STAVE_API void stave_cursor_close(struct stave_cursor *cursor);

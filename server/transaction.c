@@ -457,7 +457,7 @@ enum stave_status transaction_scan(struct transaction *transaction, uint32_t dat
             status = scan_entry(transaction, &mapping, &entry, call, context);
         } else if (status == STAVE_CORRUPT && ++damage_count < SCAN_DAMAGE_COUNT_MAX) {
             status = STAVE_OK;
-        } else if (status == STAVE_WOULD_BLOCK) {
+        } else if (status == STAVE_STEP) {
             status = STAVE_OK;
             if (seen >= count_wanted || ++step_count >= SCAN_STEP_COUNT_MAX) break;
         }

@@ -138,6 +138,19 @@ bool keydir_probe_changed(const struct keydir_probe *probe);
 enum stave_status keydir_walk(struct keydir *keydir, uint64_t *position, uint64_t *locations, size_t capacity,
                               size_t *ret_count, bool *ret_end);
 
+/*
+ * Moves *position over buckets that hold nothing, `limit` of them at most; loads nothing. Result how many;
+ * *ret_end as above.
+ */
+uint64_t keydir_walk_empty(const struct keydir *keydir, uint64_t *position, uint64_t limit, bool *ret_end);
+
+/*
+ * The first locations in the line of the bucket that lies `ahead` buckets behind the one at `position`, for
+ * prefetching: nothing is promised of them. Result how many, 0 if its block is not loaded.
+ */
+size_t keydir_walk_peek(const struct keydir *keydir, uint64_t position, uint32_t ahead,
+                        uint64_t ret_locations[KEYDIR_BUCKET_ENTRIES]);
+
 uint64_t keydir_bucket_count(const struct keydir *keydir);
 uint64_t keydir_entry_count(const struct keydir *keydir);
 void keydir_stat(struct keydir *keydir, struct keydir_stats *ret_stats);

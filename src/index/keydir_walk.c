@@ -23,12 +23,21 @@
  */
 #include "index/keydir_bucket.h"
 
+#define LINES_AHEAD 8 /* buckets on their way to the processor */
+
 static uint64_t reverse_bits(uint64_t value)
 {
     value = (value & 0x5555555555555555) << 1 | (value >> 1 & 0x5555555555555555);
     value = (value & 0x3333333333333333) << 2 | (value >> 2 & 0x3333333333333333);
     value = (value & 0x0F0F0F0F0F0F0F0F) << 4 | (value >> 4 & 0x0F0F0F0F0F0F0F0F);
     return __builtin_bswap64(value);
+}
+
+/* `count` intervals behind the one that the position lies in; 0 behind the last. */
+static uint64_t position_behind(uint64_t position, uint64_t mask, uint64_t count)
+{
+    const uint64_t size = UINT64_C(1) << __builtin_clzll(mask); /* 2^(64 - d) */
+    return (position & ~(size - 1)) + count * size;
 }
 
 /* The locations of a bucket. Result STAVE_LIMIT: there are more than `capacity`. */
@@ -60,11 +69,85 @@ enum stave_status keydir_walk(struct keydir *keydir, uint64_t *position, uint64_
         if (mask != keydir_depth_mask(hash, keydir_bucket_count(keydir))) continue; /* split: now a half */
         if (status < 0) return status;
 
-        const uint64_t size = UINT64_C(1) << __builtin_clzll(mask); /* 2^(64 - d) */
-        const uint64_t next = (*position & ~(size - 1)) + size;     /* 0 after the last interval */
-        *position = next;
+        *position = position_behind(*position, mask, 1);
         *ret_count = count;
-        *ret_end = next == 0;
+        *ret_end = *position == 0;
         return STAVE_OK;
     }
+}
+
+/* ------------------------------------------------------------------ empty stretches, and what comes next */
+
+static const struct keydir_bucket *bucket_of(const struct keydir *keydir, uint64_t hash,
+                                             uint64_t bucket_count)
+{
+    return keydir_bucket_at(keydir, keydir_bucket_index(hash, bucket_count));
+}
+
+/* The word is read first: what was in the chain and is so no longer has gone to the line before. */
+static bool is_empty(const struct keydir_bucket *bucket)
+{
+    if ((uint32_t)keydir_load(&bucket->word) != 0) return false;
+    uint64_t any = 0;
+    for (size_t i = 0; i < KEYDIR_BUCKET_ENTRIES; i++) any |= keydir_load(&bucket->entries[i]);
+    return any == 0;
+}
+
+static void prefetch_line(const struct keydir *keydir, uint64_t position, uint64_t bucket_count)
+{
+    const struct keydir_bucket *bucket = bucket_of(keydir, reverse_bits(position), bucket_count);
+    if (bucket != NULL) __builtin_prefetch(bucket);
+}
+
+/* A bucket that is looked at soon. */
+struct stop {
+    const struct keydir_bucket *bucket; /* NULL: its block is not loaded */
+    uint64_t end;                       /* the position behind it */
+};
+
+static struct stop stop_at(const struct keydir *keydir, uint64_t position, uint64_t bucket_count)
+{
+    const uint64_t hash = reverse_bits(position);
+    const struct stop stop = {bucket_of(keydir, hash, bucket_count),
+                              position_behind(position, keydir_depth_mask(hash, bucket_count), 1)};
+    if (stop.bucket != NULL) __builtin_prefetch(stop.bucket);
+    return stop;
+}
+
+/* As in keydir_walk(): a bucket that a split has emptied is known by the count of buckets. */
+uint64_t keydir_walk_empty(const struct keydir *keydir, uint64_t *position, uint64_t limit, bool *ret_end)
+{
+    const uint64_t bucket_count = keydir_bucket_count(keydir);
+    struct stop stops[LINES_AHEAD];
+    uint64_t ahead = *position;
+    *ret_end = false;
+    for (uint64_t step = 0; step < limit + LINES_AHEAD; step++) {
+        struct stop *const stop = &stops[step % LINES_AHEAD];
+        if (step >= LINES_AHEAD) {
+            if (stop->bucket == NULL || !is_empty(stop->bucket)) return step - LINES_AHEAD;
+            if (keydir_bucket_count(keydir) != bucket_count) return step - LINES_AHEAD;
+            *position = stop->end;
+            *ret_end = *position == 0;
+            if (*ret_end) return step - LINES_AHEAD + 1;
+        }
+        *stop = stop_at(keydir, ahead, bucket_count);
+        ahead = stop->end; /* begins anew behind the last, which is never passed */
+    }
+    return limit;
+}
+
+size_t keydir_walk_peek(const struct keydir *keydir, uint64_t position, uint32_t ahead,
+                        uint64_t ret_locations[KEYDIR_BUCKET_ENTRIES])
+{
+    const uint64_t bucket_count = keydir_bucket_count(keydir);
+    const uint64_t mask = keydir_depth_mask(reverse_bits(position), bucket_count);
+    prefetch_line(keydir, position_behind(position, mask, ahead + LINES_AHEAD), bucket_count);
+    const uint64_t hash = reverse_bits(position_behind(position, mask, ahead));
+    const struct keydir_bucket *bucket = bucket_of(keydir, hash, bucket_count);
+    size_t count = 0;
+    for (size_t i = 0; bucket != NULL && i < KEYDIR_BUCKET_ENTRIES; i++) {
+        const uint64_t entry = keydir_load(&bucket->entries[i]);
+        if (entry != 0) ret_locations[count++] = entry & KEYDIR_LOCATION_MAX;
+    }
+    return count;
 }

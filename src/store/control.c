@@ -17,6 +17,7 @@ const char *stave_status_text(enum stave_status status)
     case STAVE_WOULD_BLOCK: return "a read from disk is needed";
     case STAVE_END: return "no more";
     case STAVE_GONE: return "no longer held";
+    case STAVE_STEP: return "the end of a step";
     case STAVE_INVALID: return "an argument is not valid";
     case STAVE_IO: return "the operating system reported an error";
     case STAVE_CORRUPT: return "the bytes on disk are not what was written";

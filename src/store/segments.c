@@ -597,13 +597,21 @@ void account_dead(struct store *store, uint64_t location, uint64_t hash, uint64_
     segment->image_live_count--;
 }
 
+/* Before the index points to the record. Mostly the bit is set. */
+static void account_space(struct segment *segment, uint32_t generation)
+{
+    const uint64_t mask = atomic_load_explicit(&segment->spaces_mask, memory_order_relaxed);
+    const uint64_t bit = UINT64_C(1) << (generation & 63);
+    if (!(mask & bit)) atomic_store_explicit(&segment->spaces_mask, mask | bit, memory_order_relaxed);
+}
+
 void account_record(struct segment *segment, const struct record *record)
 {
     const uint64_t size = record_size(record);
     segment->record_count++;
     if (record->kind != RECORD_MARK && record->sequence > segment->last_sequence)
         segment->last_sequence = record->sequence;
-    if (record_has_key(record->kind)) segment->spaces_mask |= UINT64_C(1) << (record->generation & 63);
+    if (record_has_key(record->kind)) account_space(segment, record->generation);
     if (record->kind == RECORD_TOMBSTONE) segment->tombstone_size += size;
     if (record->expires_at_ms == 0 || record->kind != RECORD_PUT) return;
     segment->expiring_size += size;

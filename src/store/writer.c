@@ -289,38 +289,75 @@ enum stave_status writer_append(struct store *store, struct record *record, cons
 
 /* ------------------------------------------------------------------ expiry */
 
-enum stave_status writer_expire(struct store *store, uint64_t hash, uint64_t location)
+/* An expired record as it was found, and the tombstone for its key. */
+struct expiring {
+    struct record tombstone;
+    uint64_t size;     /* of the record */
+    uint64_t identity; /* of the segment it lies in */
+    uint8_t *key;
+};
+
+/* Inside an epoch, with no lock: the reading may take a while. */
+static enum stave_status read_expiring(struct store *store, uint64_t hash, uint64_t location,
+                                       struct expiring *ret_expiring)
 {
     struct reading reading = READING_NONE;
-    const uint32_t token = epoch_enter(&store->epoch);
     enum stave_status status = reading_begin(store, location, 0, &reading);
-    if (status != STAVE_OK) goto done;
-    struct record record = {
-        .kind = RECORD_TOMBSTONE,
-        .key_hash = hash,
-        .key_size = reading.record.key_size,
-        .generation = reading.record.generation,
-        .payload_checksum = record_payload_checksum(hash, NULL, 0),
+    if (status != STAVE_OK) return status;
+    const struct record *record = &reading.record;
+    if (record->key_hash != hash || !record_is_expired(record, clock_wall_ms())) {
+        reading_end(&reading);
+        return STAVE_NOT_FOUND;
+    }
+    uint8_t *key = memory_copy(reading.key, record->key_size);
+    if (key == NULL) {
+        reading_end(&reading);
+        return store_error(store, STAVE_NO_MEMORY, "no memory for a key");
+    }
+    *ret_expiring = (struct expiring){
+        .tombstone = {.kind = RECORD_TOMBSTONE,
+                      .key_hash = hash,
+                      .key_size = record->key_size,
+                      .generation = record->generation,
+                      .payload_checksum = record_payload_checksum(hash, NULL, 0)},
+        .size = record_size(record),
+        .identity = reading.segment->identity,
+        .key = key,
     };
-    status = STAVE_NOT_FOUND;
-    if (reading.record.key_hash != hash || !record_is_expired(&reading.record, clock_wall_ms())) goto done;
+    reading_end(&reading);
+    return STAVE_OK;
+}
+
+/* write_lock. The entry leads to this record, and to none in its place. */
+static bool is_still_there(const struct store *store, const struct expiring *expiring, uint64_t location)
+{
+    const struct segment *segment = segment_at(store, location);
+    return segment != NULL && segment->identity == expiring->identity &&
+           keydir_has(&store->keydir, expiring->tombstone.key_hash, location);
+}
+
+enum stave_status writer_expire(struct store *store, uint64_t hash, uint64_t location)
+{
+    struct expiring expiring = {.key = NULL};
+    const uint32_t token = epoch_enter(&store->epoch);
+    enum stave_status status = read_expiring(store, hash, location, &expiring);
+    epoch_leave(&store->epoch, token);
+    if (status != STAVE_OK) return status;
 
     mutex_lock(&store->write_lock);
-    status = writer_make_room(store, record_size(&record), true, NULL);
-    if (status == STAVE_OK && !keydir_has(&store->keydir, hash, location)) status = STAVE_NOT_FOUND;
+    status = writer_make_room(store, record_size(&expiring.tombstone), true, NULL);
+    if (status == STAVE_OK && !is_still_there(store, &expiring, location)) status = STAVE_NOT_FOUND;
     uint64_t unused;
-    if (status == STAVE_OK) status = writer_append(store, &record, reading.key, NULL, &unused);
+    if (status == STAVE_OK) status = writer_append(store, &expiring.tombstone, expiring.key, NULL, &unused);
     if (status == STAVE_OK) {
         (void)keydir_remove(&store->keydir, hash, location);
-        account_dead(store, location, hash, record_size(&reading.record));
+        account_dead(store, location, hash, expiring.size);
         for (uint32_t i = 0; i < STAVE_SPACE_COUNT_MAX; i++)
-            if (atomic_load(&store->generation_of[i]) == record.generation) store->count_of[i]--;
+            if (atomic_load(&store->generation_of[i]) == expiring.tombstone.generation) store->count_of[i]--;
         atomic_fetch_add(&store->counters.expired, 1);
     }
     mutex_unlock(&store->write_lock);
-done:
-    reading_end(&reading);
-    epoch_leave(&store->epoch, token);
+    memory_free(expiring.key);
     return status;
 }
 

@@ -89,6 +89,8 @@ static uint64_t walk_once(struct keydir *keydir, uint8_t *seen)
     memset(seen, 0, STABLE_COUNT);
     for (bool is_end = false; !is_end;) {
         size_t count = 0;
+        (void)keydir_walk_empty(keydir, &position, UINT64_MAX / 2, &is_end);
+        if (is_end) break;
         if (keydir_walk(keydir, &position, locations, KEYDIR_WALK_CAPACITY, &count, &is_end) < 0) return 1;
         for (size_t i = 0; i < count; i++) {
             const uint64_t key = (locations[i] & UINT32_MAX) - 1;

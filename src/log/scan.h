@@ -30,7 +30,7 @@
 
 struct error;
 
-#define SCAN_BUFFER_SIZE ((size_t)256 << 10)
+#define SCAN_BUFFER_SIZE ((size_t)64 << 10)
 #define SCAN_TO_THE_END UINT64_MAX /* for an open segment: until zeroes or the end of the file */
 
 enum scan_flag {

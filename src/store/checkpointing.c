@@ -12,8 +12,9 @@
 #include "store/sync.h"
 
 enum {
-    WRITE_BUFFER_SIZE = 1 << 20,
-    LOAD_TURN_BLOCKS = 64, /* loaded by one turn of the worker */
+    WRITE_BUFFER_SIZE = 128 << 10,
+    WRITE_BACK_SIZE = 1 << 20, /* the disk is asked to begin after so many bytes */
+    LOAD_TURN_BLOCKS = 64,     /* loaded by one turn of the worker */
 };
 
 #define CHECKPOINT_LOG_SIZE_MIN (UINT64_C(64) << 20)
@@ -153,14 +154,14 @@ static enum stave_status import_from_file(struct store *store, uint32_t block)
     if (source == NULL || block >= source->footer.block_count) return STAVE_CORRUPT;
     if (checkpoint_decode_block(source->directory, block, &source->footer, &place) != STAVE_OK)
         return STAVE_CORRUPT;
-    uint8_t *bytes = memory_alloc(place.size);
+    uint8_t *bytes = pages_alloc_small(place.size); /* any thread loads: none keeps memory for it */
     if (bytes == NULL) return STAVE_NO_MEMORY;
     enum stave_status status = file_read_at(&source->file, bytes, place.size, place.offset, NULL);
     if (status == STAVE_OK &&
         checkpoint_block_checksum(source->footer.store_id, block, bytes, place.size) != place.checksum)
         status = STAVE_CORRUPT;
     if (status == STAVE_OK) status = keydir_import_block(&store->keydir, block, bytes, place.size);
-    memory_free(bytes);
+    pages_free(bytes, place.size);
     return status == STAVE_IO ? STAVE_CORRUPT : status;
 }
 
@@ -346,7 +347,8 @@ enum stave_status checkpoint_image_use(struct store *store, struct checkpoint_im
 struct checkpointing {
     struct store *store;
     struct file file;
-    uint64_t written; /* bytes in the file */
+    uint64_t written;      /* bytes in the file */
+    uint64_t written_back; /* of these, on their way to the disk */
     uint8_t *buffer;
     size_t buffered;
     uint8_t *block; /* one block being exported */
@@ -365,9 +367,12 @@ static enum stave_status flush(struct checkpointing *writing, struct error *erro
     const enum stave_status status =
         file_write_at(&writing->file, writing->buffer, writing->buffered, writing->written, error);
     if (status != STAVE_OK) return status;
-    file_write_back(&writing->file, writing->written, writing->buffered);
     writing->written += writing->buffered;
     writing->buffered = 0;
+    const uint64_t waiting = writing->written - writing->written_back;
+    if (waiting < WRITE_BACK_SIZE) return STAVE_OK;
+    file_write_back(&writing->file, writing->written_back, waiting);
+    writing->written_back = writing->written;
     return STAVE_OK;
 }
 
@@ -414,8 +419,9 @@ static enum stave_status export_block(struct checkpointing *writing, uint32_t bl
         mutex_unlock(&store->write_lock);
         *ret_size = size;
         if (size <= writing->block_capacity) return STAVE_OK;
-        uint8_t *larger = memory_realloc(writing->block, size + KEYDIR_EXPORT_SIZE);
+        uint8_t *larger = pages_alloc_small(size + KEYDIR_EXPORT_SIZE);
         if (larger == NULL) return STAVE_NO_MEMORY;
+        pages_free(writing->block, writing->block_capacity);
         writing->block = larger;
         writing->block_capacity = size + KEYDIR_EXPORT_SIZE;
     }
@@ -569,7 +575,7 @@ static enum stave_status install(struct checkpointing *writing, struct error *er
 static enum stave_status prepare(struct checkpointing *writing, struct error *error)
 {
     writing->buffer = pages_alloc_small(WRITE_BUFFER_SIZE);
-    writing->block = memory_alloc(KEYDIR_EXPORT_SIZE);
+    writing->block = pages_alloc_small(KEYDIR_EXPORT_SIZE);
     writing->block_capacity = KEYDIR_EXPORT_SIZE;
     if (writing->buffer == NULL || writing->block == NULL)
         return error_set(error, STAVE_NO_MEMORY, 0, "no memory for a checkpoint");
@@ -582,7 +588,7 @@ static enum stave_status take_image(struct checkpointing *writing, struct error 
     mutex_lock(&store->write_lock);
     begin_image(writing);
     mutex_unlock(&store->write_lock);
-    writing->directory = memory_alloc(checkpoint_directory_size(writing->block_count));
+    writing->directory = pages_alloc_small(checkpoint_directory_size(writing->block_count));
     enum stave_status status = STAVE_NO_MEMORY;
     if (writing->directory != NULL)
         status = write_blocks(writing, error);
@@ -612,8 +618,8 @@ static void finish(struct checkpointing *writing, enum stave_status status)
     (void)file_close(&writing->file, NULL);
     if (status != STAVE_OK) (void)dir_unlink(&writing->store->dir, CHECKPOINT_TEMP_FILE_NAME, NULL);
     pages_free(writing->buffer, WRITE_BUFFER_SIZE);
-    memory_free(writing->block);
-    memory_free(writing->directory);
+    pages_free(writing->block, writing->block_capacity);
+    pages_free(writing->directory, checkpoint_directory_size(writing->block_count));
     memory_free(writing->segments);
 }
 

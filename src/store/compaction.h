@@ -20,9 +20,9 @@
 
 enum {
     COMPACTION_VICTIM_MAX = 256,
-    COMPACTION_MOVE_MAX =
-        1 << 20,            /* records of one output; an output takes 1 to 6 bytes of memory for each */
-    COMPACTION_SLICE = 256, /* entries changed while write_lock is held once */
+    COMPACTION_MOVE_MIN = 1 << 16, /* records that one output may always have, */
+    COMPACTION_MOVE_MAX = 1 << 20, /* and never more: it takes 1 to 6 bytes of memory for each */
+    COMPACTION_SLICE = 256,        /* entries changed while write_lock is held once */
 };
 
 /* ------------------------------------------------------------------ compaction_pick.c */
@@ -45,6 +45,12 @@ void compaction_pick(struct store *store, enum pick_mode mode, uint32_t id_end, 
 
 /* write_lock. Bytes of all segments that compaction_pick may ever take, with an id below `id_end`. */
 uint64_t compaction_total(const struct store *store, uint32_t id_end);
+
+/*
+ * Records that one output may have: an eighth of the store's keys, within the limits above, since it takes
+ * memory for each (P8).
+ */
+uint64_t compaction_move_max(const struct store *store);
 
 /* write_lock. No record in `segment` is older than this, of those that a tombstone could have to hide. */
 uint64_t segment_oldest(const struct segment *segment);
@@ -129,6 +135,7 @@ struct output {
     uint8_t *moves; /* where each PUT came from, as differences: the output itself tells the rest */
     size_t moves_size;
     size_t move_count;
+    size_t move_max;
     uint64_t moved_from; /* the last one */
 };
 

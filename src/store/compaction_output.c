@@ -12,7 +12,7 @@
 #include "os/map.h"
 #include "store/segments.h"
 
-#define OUTPUT_BUFFER_SIZE ((size_t)256 << 10)
+#define OUTPUT_BUFFER_SIZE ((size_t)64 << 10)
 #define MOVE_SIZE_MAX ((size_t)6) /* 7 bits a byte of a difference of two locations, and its sign */
 #define MOVES_SIZE (COMPACTION_MOVE_MAX * MOVE_SIZE_MAX)
 
@@ -54,7 +54,7 @@ enum stave_status output_bytes(struct output *output, const uint8_t *bytes, size
  */
 static void remember_move(struct output *output, uint64_t from)
 {
-    assert(output->move_count < COMPACTION_MOVE_MAX);
+    assert(output->move_count < output->move_max && output->move_max <= COMPACTION_MOVE_MAX);
     const bool is_back = from < output->moved_from;
     uint64_t left = is_back ? (output->moved_from - from) << 1 | 1 : (from - output->moved_from) << 1;
     while (left >= 0x80) {
@@ -107,6 +107,7 @@ static enum stave_status begin_segment(struct store *store, struct output *outpu
     output->end = SEGMENT_HEADER_SIZE;
     output->buffered = 0;
     output->move_count = 0;
+    output->move_max = compaction_move_max(store);
     output->moves_size = 0;
     output->moved_from = 0;
     return STAVE_OK;
@@ -117,7 +118,7 @@ enum stave_status output_reserve(struct store *store, struct output *output, uin
 {
     enum stave_status status = STAVE_OK;
     if (output->segment != NULL &&
-        (size > output->segment->capacity - output->end || output->move_count == COMPACTION_MOVE_MAX))
+        (size > output->segment->capacity - output->end || output->move_count == output->move_max))
         status = output_publish(store, output, error);
     if (status == STAVE_OK && output->segment == NULL) status = begin_segment(store, output, size, error);
     return status;
@@ -242,6 +243,7 @@ enum stave_status output_publish(struct store *store, struct output *output, str
     if (status != STAVE_OK) return status;
 
     output->segment = NULL;
+    pages_discard(output->buffer, OUTPUT_BUFFER_SIZE); /* the scan below has a buffer of its own (P8) */
     status = manifest_install(store, error);
     return status == STAVE_OK ? move_output(store, output, segment, error) : status;
 }

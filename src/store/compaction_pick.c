@@ -145,6 +145,20 @@ static uint64_t expired_size(const struct segment *segment, uint64_t size, uint6
     return expired < segment->live_size ? expired : segment->live_size;
 }
 
+uint64_t compaction_move_max(const struct store *store)
+{
+    const uint64_t share = keydir_entry_count(&store->keydir) / 8;
+    if (share < COMPACTION_MOVE_MIN) return COMPACTION_MOVE_MIN;
+    return share < COMPACTION_MOVE_MAX ? share : COMPACTION_MOVE_MAX;
+}
+
+/* Less than half of what an output takes, of bytes and of records: a full one is not merged once more. */
+static bool is_small_segment(const struct store *store, const struct segment *segment, uint64_t size)
+{
+    if (segment->kind == SEGMENT_LARGE && store->segment_count < MERGE_LARGE_COUNT) return false;
+    return size < store->options.segment_size / 2 && segment->record_count < compaction_move_max(store) / 2;
+}
+
 static struct candidate candidate_of(const struct store *store, struct segment *segment,
                                      const struct living *living, uint64_t others_oldest, uint64_t now_ms)
 {
@@ -152,8 +166,7 @@ static struct candidate candidate_of(const struct store *store, struct segment *
     const uint64_t kept = segment->last_sequence < others_oldest ? 0 : segment->tombstone_size;
     uint64_t live = segment->live_size - expired_size(segment, size, now_ms) + kept;
     if (live > size) live = size;
-    const bool is_small = size < store->options.segment_size / 2 &&
-                          (segment->kind != SEGMENT_LARGE || store->segment_count >= MERGE_LARGE_COUNT);
+    const bool is_small = is_small_segment(store, segment, size);
     const bool is_dropped = kept == 0 && segment->sealed && !living_may_be_in(living, segment);
     return (struct candidate){segment,  size,      live, size - live, segment_oldest(segment),
                               is_small, is_dropped};

@@ -10,7 +10,7 @@
 #include "os/map.h"
 
 enum {
-    CHUNK_ITEMS = 4096,
+    CHUNK_ITEMS = 512,
     THREAD_COUNT_MAX = 16,
     CHUNK_COUNT = 2 * THREAD_COUNT_MAX,
 };

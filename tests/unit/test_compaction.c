@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "support/scratch.h"
+#include "support/slowness.h"
 
 enum { KEY_COUNT = 1500, VALUE_SIZE = 200 };
 
@@ -514,6 +515,24 @@ static void puts_and_deletes_race_the_moves(void **state)
     race_check(&race, fixture->store);
 }
 
+/* An output ends at so many records, too: nine of them, far below half a segment, are not merged again. (P8) */
+static void outputs_that_end_for_their_records_are_not_merged_again(void **state)
+{
+    struct fixture *fixture = *state;
+    if (TEST_SLOWNESS > 1) skip();
+    fixture->options.segment_size = UINT64_C(64) << 20;
+    reopen_manual(fixture);
+    for (uint32_t i = 0; i < 600007; i++)
+        assert_int_equal(stave_put(fixture->store, stave_bytes(&i, sizeof(i)), stave_bytes("", 0)), STAVE_OK);
+    compact(fixture, STAVE_COMPACT_ALL);
+    const struct stave_stats before = stats_of(fixture->store);
+    compact(fixture, 0);
+    const struct stave_stats after = stats_of(fixture->store);
+    assert_true(before.segment_count > 9);
+    assert_true(after.compaction_written == before.compaction_written);
+    assert_int_equal(stave_count(fixture->store), 600007);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -537,6 +556,7 @@ int main(void)
         FIXTURE_TEST(arguments_are_checked),
         FIXTURE_TEST(the_disk_stays_within_its_ratio),
         FIXTURE_TEST(puts_and_deletes_race_the_moves),
+        FIXTURE_TEST(outputs_that_end_for_their_records_are_not_merged_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

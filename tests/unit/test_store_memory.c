@@ -157,7 +157,7 @@ static void an_open_after_a_kill_takes_16_bytes_a_key(void **state)
 {
     (void)state;
     if (IS_SANITIZED) skip();
-    const uint64_t count = KEYS_MIN + 100000;
+    const uint64_t count = environment_number("STAVE_TEST_KEYS", KEYS_MIN);
     const struct stave_options options = memory_options();
     struct scratch scratch;
     struct watch watch;

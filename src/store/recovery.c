@@ -22,7 +22,8 @@ static enum stave_status no_memory(const struct store *store, struct error *erro
 void recovery_take_manifest(struct store *store, const struct manifest *manifest)
 {
     store->store_id = manifest->store_id;
-    store->hash_seed = manifest->hash_seed;
+    /* Never another one while the store is open, and readers look at it without a lock. */
+    if (store->hash_seed != manifest->hash_seed) store->hash_seed = manifest->hash_seed;
     store->incarnation = manifest->incarnation;
     store->next_segment_id = manifest->next_segment_id;
     store->next_slot = manifest->next_slot;

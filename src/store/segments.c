@@ -26,6 +26,13 @@ enum stave_status store_note_error(struct store *store, const struct error *erro
     return error->status;
 }
 
+void store_last_error(struct store *store, struct error *ret_error)
+{
+    mutex_lock(&store->error_lock);
+    error_copy(ret_error, &store->last_error);
+    mutex_unlock(&store->error_lock);
+}
+
 enum stave_status store_error(struct store *store, enum stave_status status, const char *format, ...)
 {
     struct error error = {.status = status};

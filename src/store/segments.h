@@ -73,6 +73,8 @@ void reserve_keep(struct store *store);
 
 /* Keeps `error` for stave_last_error, and returns its status. */
 enum stave_status store_note_error(struct store *store, const struct error *error);
+/* The last one noted, by any thread. */
+void store_last_error(struct store *store, struct error *ret_error);
 /* The same from parts. */
 enum stave_status store_error(struct store *store, enum stave_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -222,7 +222,10 @@ static enum stave_status seal(struct store *store, struct segment *segment, stru
         if (status != STAVE_OK) store_fail(store, status, &failure);
     }
     lead_end(store);
-    if (status != STAVE_OK) error_set(error, status, 0, "%s", store->last_error.message);
+    if (status != STAVE_OK) {
+        store_last_error(store, error);
+        error->status = status;
+    }
     return status;
 }
 

@@ -373,7 +373,7 @@ enum stave_status writer_start(struct store *store, struct error *error)
         mutex_unlock(&store->write_lock);
         status = syncer_turn_segments(store);
     }
-    if (status != STAVE_OK) error_copy(error, &store->last_error);
+    if (status != STAVE_OK) store_last_error(store, error);
     return status;
 }
 
@@ -392,7 +392,7 @@ enum stave_status writer_finish(struct store *store, struct error *error)
     enum stave_status status = syncer_turn_segments(store);
     if (status == STAVE_OK) status = sync_to(store, atomic_load(&store->sequence));
     if (status != STAVE_OK) {
-        error_copy(error, &store->last_error);
+        store_last_error(store, error);
         return status;
     }
     struct segment *tail = store->tail;

@@ -10,10 +10,10 @@ import subprocess
 import tempfile
 import time
 
-from stave_server import free_port
+from stave_server import PATIENCE, free_port
 
 SKIPPED = 77
-REPLY_TIMEOUT_SECONDS = 30
+REPLY_TIMEOUT_SECONDS = 30 * PATIENCE
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "a": "\a"}
 
 

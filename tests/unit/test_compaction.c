@@ -515,7 +515,9 @@ static void puts_and_deletes_race_the_moves(void **state)
     race_check(&race, fixture->store);
 }
 
-/* An output ends at so many records, too: nine of them, far below half a segment, are not merged again. (P8) */
+/*
+ * An output ends at so many records, too: nine of them, far below half a segment, are not merged again. (P8)
+ */
 static void outputs_that_end_for_their_records_are_not_merged_again(void **state)
 {
     struct fixture *fixture = *state;

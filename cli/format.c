@@ -175,6 +175,20 @@ static struct format_level enter(const struct resp_value *value, const struct fo
     };
 }
 
+/* Does it take more than a line? */
+static bool is_tall(const struct resp_reader *reader, const struct resp_value *value)
+{
+    const struct resp_value *const values = reader->values;
+    while (resp_is_aggregate(value->type) && value->elements.count > 0) {
+        uint32_t last = (uint32_t)(value - values) + 1;
+        if (value->type == RESP_MAP) last = values[last].next;
+        while (values[last].type == RESP_ATTRIBUTE) last = values[last].next;
+        if (values[last].next < value->next) return true;
+        value = &values[last];
+    }
+    return false;
+}
+
 static void write_quoted(const struct format *format, FILE *out, const struct resp_reader *reader,
                          const struct resp_value *reply)
 {
@@ -192,12 +206,15 @@ static void write_quoted(const struct format *format, FILE *out, const struct re
         }
         if (level != NULL) write_label(format, out, level);
         index++;
+        const bool is_map_key = level != NULL && format_has_pairs(level) && level->position % 2 == 1;
         if (resp_is_aggregate(value->type) && value->elements.count > 0) {
-            levels[depth++] = enter(value, level);
+            levels[depth] = enter(value, level);
+            const bool is_map_value = level != NULL && format_has_pairs(level) && !is_map_key;
+            if (is_map_value && is_tall(reader, value)) fprintf(out, "\n%*s", levels[depth].indent, "");
+            depth++;
             continue;
         }
         write_quoted_leaf(format, out, reader, value);
-        const bool is_map_key = level != NULL && format_has_pairs(level) && level->position % 2 == 1;
         if (!is_map_key) putc_unlocked('\n', out);
     }
 }

@@ -196,7 +196,6 @@ static void add_stats(struct loop_stats *sum, const struct loop_stats *stats)
     sum->writes_processed += stats->writes_processed;
     sum->keyspace_hits += stats->keyspace_hits;
     sum->keyspace_misses += stats->keyspace_misses;
-    sum->expired_keys += stats->expired_keys;
     sum->error_replies += stats->error_replies;
     sum->evicted_clients += stats->evicted_clients;
     sum->query_limit_disconnections += stats->query_limit_disconnections;
@@ -226,6 +225,8 @@ void server_reset_stats(struct server *server)
         memset(commands, 0, command_number_count() * sizeof *commands);
         stats->commands = commands;
     }
+    struct stave_stats store = {.size = sizeof store};
+    if (stave_stats(server->store, &store) == STAVE_OK) server->expired_before = store.expired_count;
     atomic_store(&server->rejected_connections, 0);
     server->stats_reset_ms = server_now_ms();
 }
@@ -364,6 +365,7 @@ static void on_cron(uv_timer_t *timer)
     listeners_resume(server->own->listeners);
     if (server->hooks.cron != NULL) server->hooks.cron(server);
     gate_leave(&server->gate, server->loop_count);
+    expiry_tick(server);
 }
 
 static bool open_main(struct server *server)

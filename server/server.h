@@ -16,6 +16,7 @@
 #include "server/client.h"
 #include "server/command.h"
 #include "server/config.h"
+#include "server/expiry.h"
 #include "server/gate.h"
 #include "stave.h"
 
@@ -51,7 +52,6 @@ struct loop_stats {
     uint64_t writes_processed;
     uint64_t keyspace_hits;
     uint64_t keyspace_misses;
-    uint64_t expired_keys; /* found expired, or removed by the expiry cycle */
     uint64_t error_replies;
     uint64_t evicted_clients;
     uint64_t query_limit_disconnections;
@@ -107,7 +107,9 @@ struct server {
     struct server_pause pause;
     uint64_t stats_reset_ms;
     uint32_t blocked_client_count;
-    bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE; changed under the exclusive gate */
+    uint64_t expired_before; /* keys the store had removed at the last CONFIG RESETSTAT */
+    struct expiry expiry;    /* the main thread's */
+    bool active_expire;      /* DEBUG SET-ACTIVE-EXPIRE; changed under the exclusive gate */
 
     _Atomic uint64_t next_client_id;
     _Atomic uint64_t client_count;

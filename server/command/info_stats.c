@@ -11,10 +11,13 @@
 enum stave_status info_stats(struct server *server, struct buffer *out)
 {
     struct loop_stats stats = {.commands = NULL};
+    struct stave_stats store = {.size = sizeof store};
     struct metrics metrics;
     server_stats(server, &stats);
     metrics_get(&metrics);
-    enum stave_status status = buffer_append_format(
+    enum stave_status status = stave_stats(server->store, &store);
+    if (status != STAVE_OK) return status;
+    status = buffer_append_format(
         out,
         "total_connections_received:%" PRIu64 "\r\ntotal_commands_processed:%" PRIu64
         "\r\ninstantaneous_ops_per_sec:%" PRIu64 "\r\ntotal_net_input_bytes:%" PRIu64
@@ -25,7 +28,8 @@ enum stave_status info_stats(struct server *server, struct buffer *out)
         "clients:%" PRIu64 "\r\n",
         stats.connections_received, stats.commands_processed, metrics.operations_per_s, stats.input_size,
         stats.output_size, metrics.input_kib_per_s, metrics.output_kib_per_s,
-        atomic_load(&server->rejected_connections), stats.expired_keys, stats.evicted_clients);
+        atomic_load(&server->rejected_connections), store.expired_count - server->expired_before,
+        stats.evicted_clients);
     if (status != STAVE_OK) return status;
     return buffer_append_format(
         out,

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* Slices of a walk with a cursor that removes what has expired. */
+#include "server/expiry.h"
+
+#include "base/memory.h"
+#include "server/server.h"
+
+#define SLICE_US UINT64_C(1000)
+#define SLICES_PER_TICK 25  /* at ten ticks a second, a quarter of the time */
+#define STEPS_PER_LOOK 16   /* at the clock */
+#define GO_ON_ONE_IN 10     /* of the keys with an expiry have expired */
+#define DAMAGE_COUNT_MAX 16 /* damaged records passed in one slice */
+
+struct slice {
+    struct server *server;
+    uint32_t database;
+    uint64_t position;
+    uint64_t expiring_count; /* keys with an expiry that is to come */
+    uint64_t expired_count;
+    uint64_t first_ms; /* the first of those expiries */
+    enum stave_status status;
+};
+
+static void note_entry(struct slice *slice, const struct stave_entry *entry)
+{
+    if (entry->expires_at_ms == 0) return;
+    slice->expiring_count++;
+    if (slice->first_ms == 0 || entry->expires_at_ms < slice->first_ms)
+        slice->first_ms = entry->expires_at_ms;
+}
+
+/* Steps until the time is over or the database is at its end. */
+static enum stave_status run_steps(struct slice *slice, struct stave_cursor *cursor)
+{
+    const uint64_t end_us = server_monotonic_us() + SLICE_US;
+    uint32_t step_count = 0;
+    uint32_t damage_count = 0;
+    for (;;) {
+        struct stave_entry entry;
+        const enum stave_status status = stave_cursor_next(cursor, &entry);
+        if (status == STAVE_OK) note_entry(slice, &entry);
+        if (status == STAVE_END) return STAVE_OK;
+        if (status < 0 && (status != STAVE_CORRUPT || ++damage_count == DAMAGE_COUNT_MAX)) return status;
+        if (status == STAVE_STEP && ++step_count % STEPS_PER_LOOK == 0 && server_monotonic_us() >= end_us)
+            return STAVE_OK;
+    }
+}
+
+static void run_slice(void *context)
+{
+    struct slice *slice = context;
+    struct stave_cursor *cursor = NULL;
+    slice->status =
+        stave_cursor_open(slice->server->databases[slice->database], slice->position, stave_bytes(NULL, 0),
+                          STAVE_CURSOR_EXPIRE | STAVE_CURSOR_KEYS | STAVE_CURSOR_STEPS, &cursor);
+    if (slice->status != STAVE_OK) return;
+    slice->status = run_steps(slice, cursor);
+    slice->position = stave_cursor_position(cursor);
+    slice->expired_count = stave_cursor_expired(cursor);
+    stave_cursor_close(cursor);
+}
+
+/* ------------------------------------------------------------------ the walk */
+
+static void begin_walk(struct expiry *expiry, struct stave *store)
+{
+    expiry->database = 0;
+    expiry->position = 0;
+    expiry->first_ms = 0;
+    expiry->is_resting = false;
+    expiry->began_sequence = stave_sequence(store);
+}
+
+/* X2. A removal is a write, so that what has removed something is followed by another walk. */
+static bool is_resting(struct server *server)
+{
+    struct expiry *expiry = &server->expiry;
+    if (!expiry->is_resting) return false;
+    const bool is_due = expiry->first_ms != 0 && expiry->first_ms <= server_now_ms();
+    if (!is_due && stave_sequence(server->store) == expiry->began_sequence) return true;
+    begin_walk(expiry, server->store);
+    return false;
+}
+
+static struct slice next_slice(struct server *server)
+{
+    struct expiry *expiry = &server->expiry;
+    if (expiry->began_sequence == 0) begin_walk(expiry, server->store);
+    return (struct slice){.server = server, .database = expiry->database, .position = expiry->position};
+}
+
+/* Takes over where the slice ended. */
+static void end_slice(struct server *server, const struct slice *slice)
+{
+    struct expiry *expiry = &server->expiry;
+    if (slice->first_ms != 0 && (expiry->first_ms == 0 || slice->first_ms < expiry->first_ms))
+        expiry->first_ms = slice->first_ms;
+    expiry->position = slice->position;
+    if (expiry->position != 0) return;
+    do expiry->database++;
+    while (expiry->database < server->database_count &&
+           stave_count(server->databases[expiry->database]) == 0);
+    expiry->is_resting = expiry->database == server->database_count;
+}
+
+static bool goes_on(const struct server *server, const struct slice *slice)
+{
+    if (slice->status != STAVE_OK || server->expiry.is_resting) return false;
+    return slice->expired_count > 0 &&
+           slice->expired_count * GO_ON_ONE_IN >= slice->expired_count + slice->expiring_count;
+}
+
+/* ------------------------------------------------------------------ on the pool */
+
+static void end_cold_slice(void *context)
+{
+    struct slice *slice = context;
+    slice->server->expiry.is_running = false;
+    end_slice(slice->server, slice);
+    memory_free(slice);
+}
+
+static void start_cold_slice(struct server *server)
+{
+    struct slice *slice = memory_alloc(sizeof *slice);
+    if (slice == NULL) return;
+    *slice = next_slice(server);
+    server->expiry.is_running = server_background(server, run_slice, end_cold_slice, slice);
+    if (!server->expiry.is_running) memory_free(slice);
+}
+
+/* One slice in the gate; false: no more in this tick. */
+static bool take_slice(struct server *server)
+{
+    struct slice slice = next_slice(server);
+    gate_enter(&server->gate, server->loop_count);
+    const bool is_on = server->active_expire;
+    if (is_on) run_slice(&slice);
+    gate_leave(&server->gate, server->loop_count);
+    if (!is_on) return false;
+    end_slice(server, &slice);
+    return goes_on(server, &slice);
+}
+
+static bool is_on(struct server *server)
+{
+    gate_enter(&server->gate, server->loop_count);
+    const bool is = server->active_expire;
+    gate_leave(&server->gate, server->loop_count);
+    return is;
+}
+
+void expiry_tick(struct server *server)
+{
+    if (server->expiry.is_running || atomic_load(&server->sync_failed) || is_resting(server)) return;
+    if (!atomic_load(&server->is_cold)) {
+        for (int i = 0; i < SLICES_PER_TICK && take_slice(server); i++) {
+        }
+    } else if (is_on(server)) {
+        start_cold_slice(server);
+    }
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The expiry cycle: removes expired keys that nobody asks for, walking the databases round and round.
+ *
+ *   X1  A slice takes about a millisecond and runs in the main thread's place of the gate, so that no EXEC
+ *       sees keys go; more follow at once while a tenth of the keys with an expiry had expired, up to a
+ *       quarter of the time.
+ *   X2  When a whole walk found nothing to remove and nothing has been written since it began, the cycle
+ *       rests until the first of the expiries that it saw.
+ *   X3  Where reads may meet the disk, a thread of the pool takes slices, one at a time and once a tick.
+ *   X4  Nobody who watches a key is told: EXEC looks at the clock itself, and a key that had expired before
+ *       it was watched has not changed. As in Redis, an expiry is no change for `save`.
+ */
+#ifndef STAVE_SERVER_EXPIRY_H
+#define STAVE_SERVER_EXPIRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct server;
+
+/* Where the cycle is: the main thread's. */
+struct expiry {
+    uint32_t database;
+    uint64_t position;
+    uint64_t began_sequence; /* the store's newest when the walk began */
+    uint64_t first_ms;       /* the first expiry seen by the walk; 0: none */
+    bool is_resting;
+    bool is_running; /* a slice is on the pool */
+};
+
+/* config.hz times a second, on the main thread, outside of the gate. */
+void expiry_tick(struct server *server);
+
+#endif

@@ -226,6 +226,20 @@ static enum stave_status take_identity(struct store *store, const struct manifes
     return random_number(&store->store_id, error);
 }
 
+/* On a full disk the files that recovery does without go first; a manifest without them must stand then. */
+static enum stave_status start_writer(struct store *store, struct recovery *recovery, struct error *error)
+{
+    enum stave_status status = writer_start(store, false, error);
+    if (status == STAVE_FULL) {
+        status = manifest_install(store, error);
+        if (status == STAVE_OK) recovery_clean(recovery);
+        if (status == STAVE_OK) status = writer_start(store, true, error);
+    } else if (status == STAVE_OK) {
+        recovery_clean(recovery);
+    }
+    return status;
+}
+
 static enum stave_status start_writing(struct store *store, const struct manifest *manifest,
                                        struct error *error)
 {
@@ -234,8 +248,7 @@ static enum stave_status start_writing(struct store *store, const struct manifes
         return error_set(error, STAVE_NO_MEMORY, 0, "%s: no memory to open the store", store->dir.path);
     enum stave_status status = recovery_run(store, manifest, false, recovery, error);
     if (status == STAVE_OK) status = take_identity(store, manifest, error);
-    if (status == STAVE_OK) status = writer_start(store, error);
-    if (status == STAVE_OK) recovery_clean(recovery);
+    if (status == STAVE_OK) status = start_writer(store, recovery, error);
     recovery_free(recovery);
     memory_free(recovery);
     if (status != STAVE_OK) return status;

@@ -114,6 +114,7 @@ static enum stave_status make_file(struct store *store, struct segment *segment,
     (void)file_close(&segment->file, NULL);
     (void)dir_unlink(&store->dir, name, NULL);
     if (dir_rename(&store->dir, RESERVE_FILE_NAME, name, NULL) != STAVE_OK) return status;
+    atomic_store(&store->reserve_size, 0);
     status = file_open(&store->dir, name, true, &segment->file, error);
     if (status != STAVE_OK) return status;
     return file_allocate(&segment->file, 0, allocate, error);
@@ -570,7 +571,8 @@ void reserve_keep(struct store *store)
     enum stave_status status = file_open(&store->dir, RESERVE_FILE_NAME, true, &file, NULL);
     if (status == STAVE_NOT_FOUND) status = file_create(&store->dir, RESERVE_FILE_NAME, &file, NULL);
     if (status == STAVE_OK) status = file_size(&file, &size, NULL);
-    if (status == STAVE_OK && size < wanted) (void)file_allocate(&file, 0, wanted, NULL);
+    if (status == STAVE_OK && size < wanted) status = file_allocate(&file, 0, wanted, NULL);
+    if (status == STAVE_OK) atomic_store(&store->reserve_size, size < wanted ? wanted : size);
     (void)file_close(&file, NULL);
 }
 

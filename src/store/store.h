@@ -153,11 +153,13 @@ struct store {
     bool checkpoint_running;        /* write_lock */
     uint64_t log_since_checkpoint;  /* write_lock; bytes */
     uint64_t compaction_horizon;    /* write_lock; lowest horizon of a compaction under way; 0: none */
+    _Atomic uint64_t reserve_size;  /* of RESERVE, as far as is known */
     uint64_t output_size;           /* write_lock; of files that compaction is writing, or removing */
     uint64_t relief_begun;          /* write_lock; turns of compaction begun, */
     uint64_t relief_ended;          /* write_lock; and ended, */
     bool relief_gained;             /* write_lock; and whether the last one gave disk back */
     bool closing;                   /* write_lock */
+    bool starts_from_reserve;       /* alone at open: the first tail may take the blocks of RESERVE */
     struct condition roll_done;     /* write_lock; spare made, sealing done, space given back */
 
     _Atomic int failed; /* enum stave_status; set once (T7) */

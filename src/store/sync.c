@@ -201,8 +201,8 @@ static enum stave_status make_spare(struct store *store, struct segment **ret_sp
     const uint64_t allocation =
         capacity < SPARE_ALLOCATION ? align_up(capacity, MAP_PAGE_SIZE) : SPARE_ALLOCATION;
     struct segment *spare = NULL;
-    const enum stave_status status =
-        segment_create(store, SEGMENT_LOG, capacity, allocation, 0, false, &spare, error);
+    const enum stave_status status = segment_create(store, SEGMENT_LOG, capacity, allocation, 0,
+                                                    store->starts_from_reserve, &spare, error);
     if (status != STAVE_OK) return status;
     if (!spare->written && !always) (void)writer_grant(spare, allocation, NULL);
     *ret_spare = spare;
@@ -300,6 +300,7 @@ enum stave_status syncer_turn_segments(struct store *store)
         spare = NULL;
     }
     struct segment *const sealed = status == STAVE_OK ? sealing : NULL;
+    if (sealed != NULL && atomic_load(&store->reserve_size) < atomic_load(&sealed->end)) reserve_keep(store);
     if (status == STAVE_OK) status = spare_status;
     if (status != STAVE_OK) (void)store_note_error(store, &error);
     finish_turn(store, spare, sealed, status);

@@ -363,15 +363,19 @@ enum stave_status writer_expire(struct store *store, uint64_t hash, uint64_t loc
 
 /* ------------------------------------------------------------------ begin and end of writing */
 
-enum stave_status writer_start(struct store *store, struct error *error)
+/* Without a spare, on a full disk, there is the tail, for deletes at least. */
+enum stave_status writer_start(struct store *store, bool may_use_reserve, struct error *error)
 {
+    store->starts_from_reserve = may_use_reserve;
     enum stave_status status = syncer_turn_segments(store);
+    store->starts_from_reserve = false;
     if (status == STAVE_OK) {
         mutex_lock(&store->write_lock);
         writer_begin_roll(store);
         store->sealing = NULL;
         mutex_unlock(&store->write_lock);
         status = syncer_turn_segments(store);
+        if (status == STAVE_FULL) return STAVE_OK;
     }
     if (status != STAVE_OK) store_last_error(store, error);
     return status;
@@ -390,6 +394,7 @@ enum stave_status writer_finish(struct store *store, struct error *error)
     struct segment *gone[2];
     size_t gone_count = 0;
     enum stave_status status = syncer_turn_segments(store);
+    if (status == STAVE_FULL && store->sealing == NULL) status = STAVE_OK; /* only a spare is missing */
     if (status == STAVE_OK) status = sync_to(store, atomic_load(&store->sequence));
     if (status != STAVE_OK) {
         store_last_error(store, error);

@@ -274,11 +274,13 @@ static void reply_failure(struct run *run, enum stave_status status)
     reply_error(reply, text);
 }
 
-static void go_exclusive(struct run *run)
+/* False: while the gate was waited for, the client was killed, or CLIENT PAUSE was said. */
+static bool go_exclusive(struct run *run)
 {
-    if (run->is_exclusive) return;
+    if (run->is_exclusive) return true;
     gate_exclude(&run->dispatcher->server->gate, run->dispatcher->place);
     run->is_exclusive = true;
+    return (run->client->flags & CLIENT_KILLED) == 0 && !is_paused(run);
 }
 
 static void end_exclusive(struct run *run)
@@ -304,19 +306,23 @@ static enum stave_status attempt(struct run *run, struct call *call)
     return status != STAVE_OK ? status : transaction_commit(dispatcher->transaction);
 }
 
-/* Attempts until it is through, must wait, or has failed. */
+/* Attempts until it is through, must wait, or has failed. STAVE_CONFLICT: it may not run now. */
 static enum stave_status run_command(struct run *run, struct call *call)
 {
-    const uint32_t database = run->client->database;
+    struct client *client = run->client;
+    const uint32_t database = client->database;
+    const int protocol = client->protocol;
     for (int conflicts = 0;; conflicts++) {
-        if (conflicts >= CONFLICT_COUNT_MAX) go_exclusive(run);
+        if (conflicts >= CONFLICT_COUNT_MAX && !go_exclusive(run)) return STAVE_CONFLICT;
         const enum stave_status status = attempt(run, call);
         if (status == STAVE_OK) return status;
-        if (status != STAVE_CONFLICT && status != STAVE_WOULD_BLOCK) return status;
 
         reply_take_back(&run->dispatcher->reply, run->mark);
-        run->client->database = database;
+        run->dispatcher->reply.protocol = protocol;
+        client->protocol = protocol;
+        client->database = database;
         call->database = database;
+        if (status != STAVE_CONFLICT && status != STAVE_WOULD_BLOCK) return status;
         call->ends_multi = false;
         if (status == STAVE_WOULD_BLOCK) return status;
         run->dispatcher->stats.conflict_retries++;
@@ -341,6 +347,14 @@ static void finish(struct run *run, struct call *call)
     }
 }
 
+/* It may no longer run: it waits for the end of the pause, or goes with its client. */
+static enum dispatch_outcome put_off(struct run *run)
+{
+    end_exclusive(run);
+    transaction_reset(run->dispatcher->transaction);
+    return DISPATCH_PAUSED;
+}
+
 static enum dispatch_outcome execute(struct run *run)
 {
     struct dispatcher *dispatcher = run->dispatcher;
@@ -356,14 +370,15 @@ static enum dispatch_outcome execute(struct run *run)
                         .now_ms = dispatcher->now_ms,
                         .state = kept->state,
                         .free_state = kept->free_state};
-    if ((run->command->flags & COMMAND_EXCLUSIVE) != 0) go_exclusive(run);
+    if ((run->command->flags & COMMAND_EXCLUSIVE) != 0 && !go_exclusive(run)) return put_off(run);
     if (atomic_load_explicit(&dispatcher->server->monitor_count, memory_order_relaxed) > 0 &&
         dispatcher->server->hooks.monitor != NULL && kept->state == NULL) {
-        go_exclusive(run);
+        if (!go_exclusive(run)) return put_off(run);
         dispatcher->server->hooks.monitor(&call);
     }
     const enum stave_status status = run_command(run, &call);
     *kept = (struct dispatch_state){call.state, call.free_state};
+    if (status == STAVE_CONFLICT) return put_off(run);
     if (status == STAVE_WOULD_BLOCK) {
         end_exclusive(run);
         if (!call.is_yielded) return DISPATCH_COLD;
@@ -454,10 +469,16 @@ enum stave_status dispatch_queued(struct call *exec, const struct queued_command
 
     const uint64_t begin_us = server_monotonic_us();
     const uint32_t errors_before = exec->reply->error_count;
+    const struct reply_mark mark = {exec->reply->bytes.size, exec->reply->view_count};
     exec->reply->protocol = exec->client->protocol;
     enum stave_status status = queued->command->run(&call);
     if (status == STAVE_WOULD_BLOCK || status == STAVE_CONFLICT) return status;
-    if (status != STAVE_OK) (void)call_error(&call, "ERR the store failed: %s", stave_status_text(status));
+    if (status != STAVE_OK) {
+        if ((queued->command->flags & COMMAND_READONLY) == 0) return status; /* half of it may be staged */
+        reply_take_back(exec->reply, mark);
+        exec->reply->error_count = errors_before;
+        (void)call_error(&call, "ERR the store failed: %s", stave_status_text(status));
+    }
     const uint64_t duration_us = server_monotonic_us() - begin_us;
     struct loop_stats *stats = client_stats(exec->client);
     struct command_stats *counted = &stats->commands[command_number(queued->command)];

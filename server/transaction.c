@@ -3,6 +3,7 @@
 #include "server/transaction.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -10,6 +11,9 @@
 #include "server/transaction_state.h"
 
 #define KEPT_CAPACITY_MAX ((size_t)1024) /* arrays above this are freed at the reset */
+#define ARENA_SIZE_BASE                                                                                      \
+    (UINT64_C(1) << 30) /* computed for one transaction, beside two of the largest values */
+#define ARENA_UNUSED_SIZE ((size_t)64 << 20) /* may lie about before it is looked for */
 #define SCAN_DAMAGE_COUNT_MAX 1000
 #define SCAN_STEP_COUNT_MAX 256 /* of a cursor without a key, in one call */
 
@@ -80,16 +84,87 @@ void transaction_reset(struct transaction *transaction)
         transaction->arena = block->next;
         memory_free(block);
     }
+    transaction->arena_block_count = 0;
+    transaction->arena_size = 0;
+    transaction->arena_used = 0;
 }
+
+/* ------------------------------------------------------------------ memory */
 
 void *transaction_alloc(struct transaction *transaction, size_t size)
 {
-    if (size > SIZE_MAX - sizeof(struct arena_block)) return NULL;
+    const uint64_t size_max = ARENA_SIZE_BASE + 2 * (uint64_t)transaction->server->config.proto_max_bulk_len;
+    if (size > size_max || transaction->arena_size > size_max - size) return NULL;
     struct arena_block *block = memory_alloc(sizeof *block + size);
     if (block == NULL) return NULL;
     block->next = transaction->arena;
+    block->size = size;
+    block->is_used = false;
     transaction->arena = block;
+    transaction->arena_block_count++;
+    transaction->arena_size += sizeof *block + size;
     return block->bytes;
+}
+
+static int compare_blocks(const void *a, const void *b)
+{
+    const uintptr_t first = (uintptr_t) * (struct arena_block *const *)a;
+    const uintptr_t second = (uintptr_t) * (struct arena_block *const *)b;
+    return first < second ? -1 : first > second;
+}
+
+/* Marks the block that the bytes lie in, if any. */
+static void mark_block(struct arena_block **blocks, size_t count, struct stave_bytes bytes)
+{
+    size_t low = 0; /* blocks before it begin at the bytes or before them */
+    while (low < count) {
+        const size_t middle = (low + count) / 2;
+        if ((uintptr_t)blocks[middle]->bytes <= (uintptr_t)bytes.data)
+            low = middle + 1;
+        else
+            count = middle;
+    }
+    if (low == 0) return;
+    struct arena_block *block = blocks[low - 1];
+    if ((uintptr_t)bytes.data - (uintptr_t)block->bytes <= block->size) block->is_used = true;
+}
+
+static void free_unused(struct transaction *transaction)
+{
+    struct arena_block **link = &transaction->arena;
+    while (*link != NULL) {
+        struct arena_block *block = *link;
+        if (block->is_used) {
+            block->is_used = false;
+            link = &block->next;
+            continue;
+        }
+        *link = block->next;
+        transaction->arena_block_count--;
+        transaction->arena_size -= sizeof *block + block->size;
+        memory_free(block);
+    }
+}
+
+void transaction_collect(struct transaction *transaction)
+{
+    const size_t used = transaction->arena_used;
+    const size_t more = used > ARENA_UNUSED_SIZE ? used : ARENA_UNUSED_SIZE;
+    if (transaction->arena_size - used < more) return;
+    const size_t count = transaction->arena_block_count;
+    struct arena_block **blocks = memory_alloc(count * sizeof(struct arena_block *));
+    if (blocks == NULL) return; /* later, perhaps */
+
+    struct arena_block *block = transaction->arena;
+    for (size_t i = 0; i < count; i++, block = block->next) blocks[i] = block;
+    qsort(blocks, count, sizeof blocks[0], compare_blocks);
+    for (size_t i = 0; i < transaction->staged_count; i++) {
+        mark_block(blocks, count, transaction->staged[i].key);
+        mark_block(blocks, count, transaction->staged[i].value);
+    }
+    memory_free(blocks);
+    free_unused(transaction);
+    transaction->arena_used = transaction->arena_size;
 }
 
 uint64_t transaction_seen(const struct transaction *transaction)

@@ -77,7 +77,10 @@ void transaction_look(struct transaction *transaction);
 /* A key is used, although neither its value is read nor it is written. */
 void transaction_use(struct transaction *transaction, uint32_t database, struct stave_bytes key);
 
-/* Memory that lives as long as the staged writes; NULL when there is none left. For values computed. */
+/*
+ * Memory that lives as long as the staged writes (in an EXEC: as those that refer to it). NULL when there is
+ * none left, or the transaction has too much of it. For values computed.
+ */
 void *transaction_alloc(struct transaction *transaction, size_t size);
 
 /* ------------------------------------------------------------------ the dispatcher's and the reply's */
@@ -117,6 +120,12 @@ void transaction_reset(struct transaction *transaction);
 uint64_t transaction_seen(const struct transaction *transaction);
 void transaction_see_all(struct transaction *transaction);
 void transaction_forget_seen(struct transaction *transaction);
+
+/*
+ * Between two commands of an EXEC: memory that no staged write refers to is freed once it has become much.
+ * Without it, a value that every command changes would be kept once for each of them.
+ */
+void transaction_collect(struct transaction *transaction);
 
 size_t transaction_staged_count(const struct transaction *transaction);
 /* After STAVE_WOULD_BLOCK. */

@@ -51,6 +51,8 @@ struct held_view {
 
 struct arena_block {
     struct arena_block *next;
+    size_t size;
+    bool is_used; /* transaction_collect()'s: a staged write refers to it */
     _Alignas(16) uint8_t bytes[];
 };
 
@@ -73,6 +75,9 @@ struct transaction {
     struct transaction_key *wanted;
     size_t wanted_count, wanted_capacity;
     struct arena_block *arena;
+    size_t arena_block_count;
+    size_t arena_size;
+    size_t arena_used; /* found in use by the last transaction_collect() */
     struct stave_batch *batch;
 };
 

@@ -54,6 +54,7 @@ enum stave_status transaction_exec(struct call *call)
         return call_error(call, "EXECABORT Transaction discarded because of previous errors.");
     }
     if (is_dirty(call)) {
+        transaction_see_all(call->transaction); /* the write that changed it among them */
         reply_null_array(call->reply);
         return STAVE_OK;
     }
@@ -61,6 +62,7 @@ enum stave_status transaction_exec(struct call *call)
     for (size_t i = 0; i < client->queued_count; i++) {
         const enum stave_status status = dispatch_queued(call, &client->queued[i]);
         if (status != STAVE_OK) return status;
+        transaction_collect(call->transaction);
     }
     return STAVE_OK;
 }

@@ -7,6 +7,11 @@ import unittest
 from stave_server import PATIENCE, RespError, Server, ServerTest, main
 
 
+def peak_memory(server):
+    with open(f"/proc/{server.process.pid}/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
+
+
 class Multi(ServerTest):
     options = {"io_threads": 2}
 
@@ -61,6 +66,29 @@ class Multi(ServerTest):
         self.client.pipeline([("MULTI",)] + [("SET", f"k{i}", i) for i in range(count)])
         self.assertEqual(["OK"] * count, self.client("EXEC"))
         self.assertEqual(count, self.client("DBSIZE"))
+
+    def test_a_value_changed_by_every_command_is_not_kept_for_each(self):
+        """Nothing but what is to be committed stays in memory, whatever an EXEC computes."""
+        size = 4 << 20
+        with Server(io_threads=1) as server, server.client() as client:
+            client("SET", "a", b"a" * size)
+            requests = [("MULTI",), ("SETBIT", "a", 0, 1), ("COPY", "a", "b"), ("RENAME", "b", "c")]
+            requests += [("SETRANGE", "a", i, b"z") for i in range(250)]
+            requests += [("LCS", "small", "a")] * 3 + [("APPEND", "c", "end"), ("EXEC",)]
+            replies = client.pipeline(requests)[-1]
+            self.assertEqual([0, 1, "OK"] + [size] * 250 + [b""] * 3 + [size + 3], replies)
+            self.assertTrue(client("GET", "a") == b"z" * 250 + b"a" * (size - 250))
+            self.assertTrue(client("GET", "c") == bytes([ord("a") | 128]) + b"a" * (size - 1) + b"end")
+            self.assertLess(peak_memory(server), 700 << 20)
+
+    def test_what_an_exec_may_compute_is_bounded(self):
+        with Server(io_threads=1, proto_max_bulk_len="64mb") as server, server.client() as client:
+            requests = [("SET", "kept", "1"), ("MULTI",), ("SET", "kept", "2")]
+            requests += [("SETBIT", f"k{i}", (64 << 23) - 1, 0) for i in range(30)] + [("EXEC",)]
+            reply = client.pipeline(requests)[-1]
+            self.assertIsInstance(reply, RespError)
+            self.assertEqual(b"1", client("GET", "kept"))
+            self.assertEqual(1, client("DBSIZE"))
 
 
 class Watch(ServerTest):

@@ -14,6 +14,11 @@ static bool is_local(const struct client *client)
            strncmp(client->address, "[::1]", 5) == 0;
 }
 
+bool client_is_authenticated(const struct client *client)
+{
+    return client->authenticated || client->server->config.requirepass[0] == 0;
+}
+
 bool client_has_access(const struct client *client, int access)
 {
     return access == CONFIG_ACCESS_YES || (access == CONFIG_ACCESS_LOCAL && is_local(client));

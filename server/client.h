@@ -57,8 +57,8 @@ struct client {
 
     uint32_t flags; /* enum client_flags */
     uint32_t database;
-    int protocol; /* 2 or 3 */
-    bool authenticated;
+    int protocol;                            /* 2 or 3 */
+    bool authenticated;                      /* see client_is_authenticated() */
     char *name;                              /* CLIENT SETNAME, memory_alloc'ed; NULL: none */
     char *library_name;                      /* CLIENT SETINFO LIB-NAME; NULL: none */
     char *library_version;                   /* CLIENT SETINFO LIB-VER; NULL: none */
@@ -107,6 +107,9 @@ void client_figures(const struct client *client, struct client_figures *ret_figu
  * The next client of all loops after `client` (NULL: the first), under the exclusive gate. Killed ones too.
  */
 struct client *client_next(struct server *server, const struct client *client);
+
+/* Has it given the password? Without one, anybody has. */
+bool client_is_authenticated(const struct client *client);
 
 /* Whether a setting of this kind (enum config_access) allows the client what it is about. */
 bool client_has_access(const struct client *client, int access);

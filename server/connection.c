@@ -205,16 +205,24 @@ static void fail_withheld(struct connection *connection)
 static void count_sent(struct connection *connection, uint64_t sent)
 {
     if (sent == 0) return;
+    connection->client.active_ms = connection->client.loop->dispatcher.now_ms;
     connection->client.output_size += sent;
     connection->client.loop->dispatcher.stats.output_size += sent;
     connection->client.loop->dispatcher.stats.writes_processed++;
 }
 
-/* Hands the replies gathered to the output: sent at once, kept, or withheld. */
+/*
+ * Hands the replies gathered to the output: sent at once, kept, or withheld. Whether there are any or not,
+ * `appendfsync always` has what was written synced.
+ */
 static void deliver(struct connection *connection)
 {
     struct loop *loop = connection->client.loop;
     struct reply *reply = &loop->dispatcher.reply;
+    const uint64_t sequence = sequence_to_await(connection);
+    const bool is_syncing =
+        sequence == 0 || stave_sync_start(connection->client.server->store, sequence) == STAVE_OK;
+    transaction_forget_seen(loop->dispatcher.transaction);
     if (reply->is_broken) {
         reply_take_back(reply, (struct reply_mark){0, 0});
         reply_clear(reply);
@@ -223,8 +231,6 @@ static void deliver(struct connection *connection)
     }
     if (reply->bytes.size == 0) return;
 
-    const uint64_t sequence = sequence_to_await(connection);
-    transaction_forget_seen(loop->dispatcher.transaction);
     uint64_t sent;
     const enum stave_status status = output_append(&connection->output, reply, &connection->transport,
                                                    sequence, connection->reply_count, &sent);
@@ -232,8 +238,7 @@ static void deliver(struct connection *connection)
     if (sequence != 0) {
         loop->dispatcher.stats.withheld_replies += connection->reply_count;
         connection_set_add(&loop->withheld, connection, &connection->withheld_index);
-        if (stave_sync_start(connection->client.server->store, sequence) != STAVE_OK)
-            fail_withheld(connection);
+        if (!is_syncing) fail_withheld(connection);
     }
     connection->reply_count = 0;
     if (status != STAVE_OK)
@@ -263,7 +268,7 @@ static void send_kept(struct connection *connection)
 
 static struct resp_limits limits_of(const struct connection *connection)
 {
-    if (!connection->client.authenticated) return limits_before_auth;
+    if (!client_is_authenticated(&connection->client)) return limits_before_auth;
     const struct config *config = &connection->client.server->config;
     return (struct resp_limits){.argument_count_max = 1048576,
                                 .bulk_size_max = (size_t)config->proto_max_bulk_len,
@@ -330,7 +335,7 @@ static enum resp_status parse_slice(struct connection *connection, const uint8_t
         if (status != RESP_OK) return status;
         if (!add_request(loop, input, at)) return RESP_NO_MEMORY;
         at += loop->parser.used;
-        if (loop->parser.is_inline || !connection->client.authenticated) return RESP_OK;
+        if (loop->parser.is_inline || !client_is_authenticated(&connection->client)) return RESP_OK;
         resp_parser_reset(&loop->parser);
     }
     return RESP_OK;
@@ -393,10 +398,11 @@ static bool run_request(struct connection *connection, const struct parsed_reque
                                     .argument_count = parsed->argument_count,
                                     .may_wait = connection->cold_count >= COLD_COUNT_MAX,
                                     .state = &connection->yielded};
+    const size_t replied = loop->dispatcher.reply.bytes.size;
     switch (dispatch(&loop->dispatcher, &connection->client, &request)) {
     case DISPATCH_DONE:
         connection->cold_count = 0;
-        connection->reply_count++;
+        if (loop->dispatcher.reply.bytes.size > replied) connection->reply_count++;
         return true;
     case DISPATCH_COLD:
         connection->cold_count++;
@@ -500,7 +506,7 @@ static void close_for_input(struct connection *connection)
 /* Runs what the connection has kept of its input. */
 static void run_input(struct connection *connection)
 {
-    if (connection->input.size == 0) return;
+    if (connection->input.size == 0 || (connection->client.flags & CLIENT_KILLED) != 0) return;
     take_parser(connection);
     const size_t used = run_requests(connection, connection->input.data, connection->input.size);
     if (used == connection->input.size)
@@ -693,8 +699,10 @@ void connection_tick(struct connection *connection, uint64_t now_ms)
         return;
     }
     const int64_t timeout = client->server->config.timeout;
-    if (timeout > 0 && (client->flags & CLIENT_MONITOR) == 0 && connection->stops == 0 &&
-        now_ms > client->active_ms && now_ms - client->active_ms > (uint64_t)timeout * 1000) {
+    const bool waits_for_us = (connection->stops & ~(uint32_t)(STOP_OUTPUT | STOP_CLOSING)) != 0 ||
+                              connection->output.mark_count > 0;
+    if (timeout > 0 && (client->flags & CLIENT_MONITOR) == 0 && !waits_for_us && now_ms > client->active_ms &&
+        now_ms - client->active_ms > (uint64_t)timeout * 1000) {
         log_write(LOG_VERBOSE, "Closing idle client");
         client->flags |= CLIENT_KILLED;
     }

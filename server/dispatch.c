@@ -196,7 +196,7 @@ static const char *refusal_of(const struct run *run)
                "run it from a local connection, otherwise you need to set this option in the configuration "
                "file, and then restart the server.";
     }
-    if (!run->client->authenticated && (run->command->flags & COMMAND_NO_AUTH) == 0) {
+    if (!client_is_authenticated(run->client) && (run->command->flags & COMMAND_NO_AUTH) == 0) {
         return "NOAUTH Authentication required.";
     }
     if ((run->client->flags & CLIENT_MULTI) != 0 && (run->command->flags & COMMAND_NO_MULTI) != 0) {

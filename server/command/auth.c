@@ -139,7 +139,7 @@ enum stave_status auth_hello(struct call *call)
         return call_error(call, "ERR Client names cannot contain spaces, newlines or special characters.");
     if (hello.user != NULL && !authenticate(call, hello.user, *hello.password))
         return call_error(call, WRONG_PASSWORD);
-    if (!client->authenticated) return call_error(call, HELLO_WITHOUT_AUTH);
+    if (!client_is_authenticated(client)) return call_error(call, HELLO_WITHOUT_AUTH);
     if (hello.name != NULL && !client_set_text(&client->name, *hello.name)) return STAVE_NO_MEMORY;
     if (hello.protocol != 0) {
         client->protocol = (int)hello.protocol;

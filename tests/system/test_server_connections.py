@@ -157,6 +157,27 @@ class Limits(unittest.TestCase):
             self.assertEqual("PONG", client("PING"))
             self.assertTrue(client.is_closed())
 
+    def test_a_client_that_does_not_read_is_idle(self):
+        with Server(timeout=1) as server, server.client() as client:
+            client("SET", "v", b"x" * 1000000)
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.send_raw(b"GET v\r\n" * 100)
+            self.assertTrue(wait_until(lambda: clients_of(server) == 1))
+
+    def test_a_password_that_is_taken_away_is_asked_of_nobody(self):
+        with Server(requirepass="secret") as server, server.client() as client, server.client() as other:
+            self.assert_noauth(other)
+            client("AUTH", "secret")
+            client("CONFIG", "SET", "requirepass", "")
+            self.assertEqual("OK", other("SET", "k", b"x" * 20000))
+            self.assertEqual(b"3", str(other("HELLO", "3")[b"proto"]).encode())
+            client("CONFIG", "SET", "requirepass", "another")
+            self.assert_noauth(other)
+            self.assertEqual("PONG", client("PING"))  # gave one once
+
+    def assert_noauth(self, client):
+        self.assertEqual("NOAUTH Authentication required.", str(client.attempt("GET", "k")))
+
     def test_before_the_password_requests_are_tiny(self):
         with Server(requirepass="secret") as server:
             with server.client() as client:
@@ -229,6 +250,12 @@ class Many(unittest.TestCase):
                 leaver.send_raw(encode("GET", "v") * 200)
                 leaver.close()
             self.assertEqual(b"x" * 100000, client("GET", "v"))
+
+
+def clients_of(server):
+    """How many there are, with the one that asks."""
+    with server.client() as client:
+        return len(client("CLIENT", "LIST").splitlines())
 
 
 def can_ping(server):

@@ -171,6 +171,36 @@ class Syncs(unittest.TestCase):
                 self.assertEqual(b"1", client("GET", "before"))
                 self.assertEqual("OK", client("SET", "k", "v"))
 
+    def test_what_is_written_without_a_reply_is_synced_as_well(self):
+        with Server(appendfsync="always", io_threads=1, environment=self.environment) as server:
+            with server.client() as client:
+                client.send("CLIENT", "REPLY", "OFF")
+                open(self.fails, "wb").close()
+                client.send("SET", "k", "v")
+                self.assertTrue(wait_until(lambda: "sync of the store has failed" in server.log()))
+            server.kill()
+
+    def test_only_replies_that_are_owed_become_errors(self):
+        with Server(appendfsync="always", io_threads=1, environment=self.environment) as server:
+            with server.client() as client:
+                open(self.fails, "wb").close()
+                client.send_raw(encode("CLIENT", "REPLY", "SKIP") + encode("SET", "a", "1") + encode("SET", "b", "1"))
+                self.assertEqual("MISCONF", client.read(raises=False).code)
+                self.assertTrue(client.is_closed())
+            server.kill()
+
+    def test_an_exec_that_tells_of_a_change_waits_for_its_sync(self):
+        with Server(appendfsync="always", io_threads=1, environment=self.environment) as server:
+            with server.client() as writer, server.client() as watcher:
+                watcher.pipeline([("WATCH", "k"), ("MULTI",), ("PING",)])
+                open(self.slow, "wb").close()
+                start = time.monotonic()
+                writer.send("SET", "k", "new")
+                time.sleep(0.05)
+                self.assertIsNone(watcher("EXEC"))
+                self.assertGreater(time.monotonic() - start, 0.28)
+                self.assertEqual("OK", writer.read())
+
 
 class Stop(unittest.TestCase):
     def test_sigterm_and_sigint_close_cleanly(self):

@@ -4,12 +4,16 @@
  *
  *   Y1  A connection has at most one job; the pool has as many threads as libuv gives it. The views that the
  *       job took are held until the command has been run again, so that what was read is still there.
+ *   Y2  A walk over keys (KEYS, SCAN, DIGEST) is read ahead for some milliseconds from where it stopped; a
+ *       random key is chosen by the pool, since another try would meet another place on disk.
  */
 #include <string.h>
 
 #include "base/memory.h"
 #include "server/connection.h"
 #include "server/transaction.h"
+
+#define WALK_US UINT64_C(5000) /* for which a walk is read ahead */
 
 struct cold_key {
     struct stave *store;
@@ -21,9 +25,28 @@ struct cold_key {
 struct cold_job {
     uv_work_t work;
     struct connection *connection;
+    struct transaction_walk walk;
+    struct stave *walk_store;
+    struct stave_value random;
     size_t count;
     struct cold_key keys[]; /* their bytes behind them */
 };
+
+/* The keys that the walk meets next. */
+static void read_walk(const struct cold_job *job)
+{
+    struct stave_cursor *cursor = NULL;
+    struct stave_entry entry;
+    if (stave_cursor_open(job->walk_store, job->walk.position, stave_bytes(NULL, 0),
+                          STAVE_CURSOR_KEYS | STAVE_CURSOR_STEPS, &cursor) != STAVE_OK)
+        return;
+    const uint64_t end_us = server_monotonic_us() + WALK_US;
+    enum stave_status status;
+    do {
+        status = stave_cursor_next(cursor, &entry);
+    } while (status == STAVE_OK || (status == STAVE_STEP && server_monotonic_us() < end_us));
+    stave_cursor_close(cursor);
+}
 
 static void read_keys(uv_work_t *work)
 {
@@ -32,6 +55,11 @@ static void read_keys(uv_work_t *work)
         struct cold_key *key = &job->keys[i];
         key->is_held = stave_view(key->store, key->key, NULL, &key->view) == STAVE_OK;
     }
+    if (!job->walk.is_wanted) return;
+    if (!job->walk.is_random)
+        read_walk(job);
+    else if (stave_random_key(job->walk_store, &job->random) != STAVE_OK)
+        job->random.data = NULL;
 }
 
 static void free_job(struct cold_job *job)
@@ -39,6 +67,7 @@ static void free_job(struct cold_job *job)
     for (size_t i = 0; i < job->count; i++) {
         if (job->keys[i].is_held) stave_view_release(job->keys[i].store, &job->keys[i].view);
     }
+    stave_free(job->random.data);
     memory_free(job);
 }
 
@@ -50,7 +79,9 @@ static void on_read(uv_work_t *work, int status)
     struct loop *loop = connection->client.loop;
     gate_enter(&loop->server->gate, loop->index);
     connection->has_job = false;
-    loop->dispatcher.stats.cold_reads += job->count;
+    loop->dispatcher.stats.cold_reads += job->count + (job->walk.is_wanted ? 1 : 0);
+    if (job->random.data != NULL)
+        transaction_bring_random(loop->dispatcher.transaction, job->walk.space, &job->random);
     if (connection->is_open)
         connection_resume(connection, STOP_COLD);
     else if (connection->poll.data == NULL)
@@ -83,10 +114,13 @@ bool cold_start(struct connection *connection)
     struct loop *loop = connection->client.loop;
     size_t count;
     const struct transaction_key *wanted = transaction_wanted(loop->dispatcher.transaction, &count);
-    if (count == 0) return false;
+    const struct transaction_walk walk = transaction_wanted_walk(loop->dispatcher.transaction);
+    if (count == 0 && !walk.is_wanted) return false;
     struct cold_job *job = make_job(connection->client.server, wanted, count);
     if (job == NULL) return false;
     job->connection = connection;
+    job->walk = walk;
+    if (walk.is_wanted) job->walk_store = connection->client.server->databases[walk.space];
     job->work.data = job;
     if (uv_queue_work(&loop->uv, &job->work, read_keys, on_read) != 0) {
         memory_free(job);

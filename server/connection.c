@@ -414,7 +414,10 @@ static bool run_request(struct connection *connection, const struct parsed_reque
         }
         transaction_reset(loop->dispatcher.transaction);
         return false;
-    case DISPATCH_YIELDED: wait_for_turn(connection); return false;
+    case DISPATCH_YIELDED:
+        connection->cold_count = 0;
+        wait_for_turn(connection);
+        return false;
     case DISPATCH_PAUSED: wait_for_time(connection, STOP_PAUSED); return false;
     }
     return false;

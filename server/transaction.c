@@ -44,6 +44,7 @@ void transaction_free(struct transaction *transaction)
     memory_free(transaction->staged);
     memory_free(transaction->wanted);
     stave_batch_free(transaction->batch);
+    stave_free(transaction->random.data);
     memory_free(transaction);
 }
 
@@ -79,6 +80,7 @@ void transaction_reset(struct transaction *transaction)
     transaction->mappings = NULL;
     transaction->next_number = 0;
     transaction->is_looking = false;
+    transaction->walk = (struct transaction_walk){.is_wanted = false};
     while (transaction->arena != NULL) {
         struct arena_block *block = transaction->arena;
         transaction->arena = block->next;
@@ -193,6 +195,19 @@ const struct transaction_key *transaction_wanted(const struct transaction *trans
 {
     *ret_count = transaction->wanted_count;
     return transaction->wanted;
+}
+
+struct transaction_walk transaction_wanted_walk(const struct transaction *transaction)
+{
+    return transaction->walk;
+}
+
+void transaction_bring_random(struct transaction *transaction, uint32_t space, struct stave_value *key)
+{
+    stave_free(transaction->random.data);
+    transaction->random = *key;
+    transaction->random_space = space;
+    *key = (struct stave_value){.data = NULL};
 }
 
 bool transaction_take_view(struct transaction *transaction, struct stave_bytes value,
@@ -504,6 +519,16 @@ static enum stave_status scan_entry(struct transaction *transaction, const struc
     return call(context, entry->key, &item);
 }
 
+/* What comes next is on disk: the walk goes as far as it came, and waits only if that is nowhere. */
+static enum stave_status stop_walk(struct transaction *transaction, uint32_t space, uint64_t began,
+                                   const struct stave_cursor *keys)
+{
+    const uint64_t position = stave_cursor_position(keys);
+    if (position != began) return STAVE_OK;
+    transaction->walk = (struct transaction_walk){.is_wanted = true, .space = space, .position = position};
+    return STAVE_WOULD_BLOCK;
+}
+
 enum stave_status transaction_scan(struct transaction *transaction, uint32_t database, uint64_t *cursor,
                                    size_t count_wanted, transaction_key_call call, void *context)
 {
@@ -519,7 +544,9 @@ enum stave_status transaction_scan(struct transaction *transaction, uint32_t dat
 
     struct stave_cursor *keys = NULL;
     status = stave_cursor_open(transaction->server->databases[mapping.space], *cursor, stave_bytes(NULL, 0),
-                               STAVE_CURSOR_KEYS | STAVE_CURSOR_STEPS, &keys);
+                               STAVE_CURSOR_KEYS | STAVE_CURSOR_STEPS |
+                                   (transaction->mode.may_wait ? 0 : (uint32_t)STAVE_CURSOR_NO_WAIT),
+                               &keys);
     if (status != STAVE_OK) return status;
     size_t seen = 0;
     size_t damage_count = 0;
@@ -537,6 +564,7 @@ enum stave_status transaction_scan(struct transaction *transaction, uint32_t dat
             if (seen >= count_wanted || ++step_count >= SCAN_STEP_COUNT_MAX) break;
         }
     }
+    if (status == STAVE_WOULD_BLOCK) status = stop_walk(transaction, mapping.space, *cursor, keys);
     if (status == STAVE_OK || status == STAVE_END) {
         *cursor = status == STAVE_END ? 0 : stave_cursor_position(keys);
         status = STAVE_OK;
@@ -562,6 +590,25 @@ static enum stave_status random_staged(struct transaction *transaction, uint32_t
     return STAVE_NOT_FOUND;
 }
 
+/* Where it may not wait, the pool brings one; which key it is may change meanwhile, not that it is there. */
+static enum stave_status random_stored(struct transaction *transaction, uint32_t space,
+                                       struct stave_value *ret_key)
+{
+    struct stave *store = transaction->server->databases[space];
+    if (transaction->mode.may_wait) return stave_random_key(store, ret_key);
+    if (stave_count(store) == 0) return STAVE_NOT_FOUND;
+    struct stave_value key = transaction->random;
+    transaction->random.data = NULL;
+    if (key.data != NULL && transaction->random_space == space &&
+        stave_exists(store, stave_bytes(key.data, key.size)) == STAVE_OK) {
+        *ret_key = key;
+        return STAVE_OK;
+    }
+    stave_free(key.data);
+    transaction->walk = (struct transaction_walk){.is_wanted = true, .is_random = true, .space = space};
+    return STAVE_WOULD_BLOCK;
+}
+
 enum stave_status transaction_random_key(struct transaction *transaction, uint32_t database,
                                          struct stave_value *ret_key)
 {
@@ -569,8 +616,7 @@ enum stave_status transaction_random_key(struct transaction *transaction, uint32
     const struct mapping mapping = transaction_mapping(transaction, database);
     for (int tries = 0; tries < 100 && !mapping.is_flushed; tries++) {
         struct stave_value key;
-        const enum stave_status status =
-            stave_random_key(transaction->server->databases[mapping.space], &key);
+        const enum stave_status status = random_stored(transaction, mapping.space, &key);
         if (status == STAVE_NOT_FOUND) break;
         if (status != STAVE_OK) return status;
         const struct staged *staged =

@@ -128,6 +128,17 @@ void transaction_forget_seen(struct transaction *transaction);
 void transaction_collect(struct transaction *transaction);
 
 size_t transaction_staged_count(const struct transaction *transaction);
+/* What a walk could not go on without, or that a random key is wanted; of a space's number. */
+struct transaction_walk {
+    bool is_wanted;
+    bool is_random; /* else from `position` on */
+    uint32_t space;
+    uint64_t position;
+};
+/* After STAVE_WOULD_BLOCK without a key wanted. */
+struct transaction_walk transaction_wanted_walk(const struct transaction *transaction);
+/* A random key of a space for the next RANDOMKEY that may not wait; it is taken over. */
+void transaction_bring_random(struct transaction *transaction, uint32_t space, struct stave_value *key);
 /* After STAVE_WOULD_BLOCK. */
 const struct transaction_key *transaction_wanted(const struct transaction *transaction, size_t *ret_count);
 /* Hands over the view that `value` lies in; false: it lies in none. */

@@ -74,6 +74,9 @@ struct transaction {
     uint32_t next_number;
     struct transaction_key *wanted;
     size_t wanted_count, wanted_capacity;
+    struct transaction_walk walk; /* wanted from disk */
+    struct stave_value random;    /* brought from disk, kept over a reset; data NULL: none */
+    uint32_t random_space;
     struct arena_block *arena;
     size_t arena_block_count;
     size_t arena_size;

@@ -47,6 +47,55 @@ def remove(connection, prefix, first, count):
     connection.call("UNLINK", *[f"{prefix}{number}" for number in range(first, first + count)])
 
 
+def walks_over_cold_data_find_everything(server):
+    connection = Connection(server.port)
+    assert connection.call("RANDOMKEY") == b"$-1\r\n"
+    fill(connection, "key:", 0, 3000)
+    expected = sorted(b"key:%d" % number for number in range(3000))
+    assert sorted(scan(connection)[0]) == expected
+    assert sorted(text(key) for key in elements(connection.call("KEYS", "*"))) == expected
+    for _ in range(20):
+        assert text(connection.call("RANDOMKEY")) in expected
+    digest = connection.call("DEBUG", "DIGEST")
+    connection.call("MULTI")
+    for command in ("RANDOMKEY", "DBSIZE"):
+        connection.call(command)
+    connection.call("DEBUG", "DIGEST")
+    assert elements(connection.call("EXEC"))[1:] == [b":3000\r\n", digest]
+
+
+def drop_cached_pages(directory):
+    """As far as the file system lets them go."""
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            descriptor = os.open(os.path.join(folder, name), os.O_RDONLY)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(descriptor)
+
+
+def walks_after_a_cold_start_find_everything(server):
+    connection = Connection(server.port)
+    connection.call("FLUSHALL")
+    words = [word for number in range(2000) for word in (f"key:{number}", "v" * 5000)]
+    assert connection.call("MSET", *words) == b"+OK\r\n"
+    expected = sorted(b"key:%d" % number for number in range(2000))
+    digests = set()
+    for walk in ("KEYS", "SCAN", "DIGEST", "RANDOMKEY"):
+        server.terminate()
+        drop_cached_pages(server.directory)
+        server.start()
+        connection = Connection(server.port)
+        if walk == "KEYS":
+            assert sorted(text(key) for key in elements(connection.call("KEYS", "*"))) == expected
+        elif walk == "SCAN":
+            assert sorted(scan(connection)[0]) == expected
+        elif walk == "RANDOMKEY":
+            assert text(connection.call("RANDOMKEY")) in expected
+        else:
+            digests.add(connection.call("DEBUG", "DIGEST"))
+    assert digests == {connection.call("DEBUG", "DIGEST")}
+
+
 def a_scan_of_a_quiet_database_returns_each_key_once(server):
     connection = Connection(server.port)
     connection.call("FLUSHALL")
@@ -149,6 +198,9 @@ TESTS = [
 def main():
     if missing_program("stave-server"):
         return SKIPPED
+    with Server(enable_debug_command="yes", environment={"STAVE_COLD_READS": "yes"}) as server:
+        walks_over_cold_data_find_everything(server)
+        walks_after_a_cold_start_find_everything(server)
     with Server(enable_debug_command="yes") as server:
         for test in TESTS:
             print(test.__name__, flush=True)

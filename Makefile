@@ -69,6 +69,7 @@ test-long: test-packages
 	$(CONFIGURE) -B $(BUILD) -DSTAVE_TESTS=ON
 	$(COMPILE) $(BUILD) -j$(JOBS)
 	STAVE_TEST_STRIDE=1 STAVE_TEST_STEP=1 STAVE_TEST_CUTS=100 STAVE_TEST_SEGMENTS=4000 STAVE_TEST_SLOW=1 \
+		STAVE_TEST_ROUNDS=20 STAVE_TEST_KEYS=5000000 \
 		$(CTEST) $(BUILD) -L 'unit|fault|crash' --timeout 3600
 
 # Each fuzz target for FUZZ_SECONDS, with clang's libFuzzer; what it finds stays in build-fuzz/ and can be run by replay_*.

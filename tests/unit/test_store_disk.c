@@ -16,7 +16,7 @@
 #define SEGMENT_SIZE (UINT64_C(1) << 20)
 #define NAP_NS UINT64_C(1000000)
 
-enum { KEY_COUNT = 20000, VALUE_SIZE_MAX = 1500, ROUNDS = 6 };
+enum { KEY_COUNT = 20000, VALUE_SIZE_MAX = 1500 };
 
 struct watch {
     struct thread thread;
@@ -101,7 +101,8 @@ static void overwrite_and_watch(uint32_t ratio, bool is_skewed)
     for (uint64_t i = 0; i < KEY_COUNT; i++) put_number(store, i);
     struct watch watch = {.thread = THREAD_NONE, .path = scratch.store};
     assert_int_equal(thread_start(&watch.thread, "watch", watch_run, &watch, &error), STAVE_OK);
-    for (uint64_t i = 0; i < (uint64_t)ROUNDS * KEY_COUNT; i++) put_number(store, choose(&random, is_skewed));
+    const uint64_t times = environment_number("STAVE_TEST_ROUNDS", 4) * KEY_COUNT;
+    for (uint64_t i = 0; i < times; i++) put_number(store, choose(&random, is_skewed));
     atomic_store(&watch.stops, true);
     thread_join(&watch.thread);
     assert_int_equal(stave_stats(store, &stats), STAVE_OK);

@@ -131,7 +131,7 @@ static void a_store_takes_16_bytes_a_key_of_private_memory_at_every_moment(void 
 {
     (void)state;
     if (IS_SANITIZED) skip();
-    const uint64_t count = environment_number("STAVE_TEST_KEYS", 1300000);
+    const uint64_t count = environment_number("STAVE_TEST_KEYS", 1150000);
     const struct stave_options options = memory_options();
     struct scratch scratch;
     struct watch watch;

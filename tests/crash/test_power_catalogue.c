@@ -10,10 +10,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/crash_copy.h"
 #include "support/fault.h"
 #include "support/power_loss.h"
 
-enum { IMAGES = 8, KEY_COUNT = 150, VALUE_SIZE = 1000 };
+enum { IMAGES = 8, KEY_COUNT = 150, VALUE_SIZE = 1000, SMALL_COUNT = 70, SMALL_SIZE = 16 };
 
 static struct stave_options quiet_options(void)
 {
@@ -26,9 +27,10 @@ static struct stave_options quiet_options(void)
 typedef void (*write_call)(struct stave *store);
 typedef void (*expect_call)(struct stave *store);
 
-static void write_in_child(const struct scratch *scratch, const char *shadow, write_call write)
+static void write_in_child(const struct scratch *scratch, const char *shadow, bool compacts, write_call write)
 {
-    const struct stave_options options = quiet_options();
+    struct stave_options options = quiet_options();
+    options.manual_compaction = !compacts;
     const pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
@@ -41,7 +43,7 @@ static void write_in_child(const struct scratch *scratch, const char *shadow, wr
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-static void lose_power_after(write_call write, expect_call expect)
+static void lose_power(bool compacts, write_call write, expect_call expect)
 {
     struct scratch scratch;
     char shadow[SCRATCH_PATH_SIZE];
@@ -52,7 +54,7 @@ static void lose_power_after(write_call write, expect_call expect)
     scratch_path(&scratch, "image", image);
     assert_int_equal(mkdir(scratch.store, 0700), 0);
     assert_int_equal(mkdir(shadow, 0700), 0);
-    write_in_child(&scratch, shadow, write);
+    write_in_child(&scratch, shadow, compacts, write);
     for (uint64_t seed = 0; seed < IMAGES; seed++) { /* the seed says how much is kept: L4 */
         power_loss_compose(scratch.store, shadow, image, seed);
         struct stave *store = store_open(image, &options);
@@ -61,6 +63,11 @@ static void lose_power_after(write_call write, expect_call expect)
         scratch_remove_tree(image);
     }
     scratch_remove(&scratch);
+}
+
+static void lose_power_after(write_call write, expect_call expect)
+{
+    lose_power(false, write, expect);
 }
 
 static void must(enum stave_status status)
@@ -130,6 +137,45 @@ static void a_durable_value_is_not_given_up_for_one_that_power_loss_takes(void *
     lose_power_after(overwrite_and_move, expect_one_of_two);
 }
 
+/* A segment of durable values, all overwritten in the tail without a sync, and removed in the background. */
+
+static void overwrite_and_wait(struct stave *store)
+{
+    struct stave_stats stats = {.size = sizeof(stats)};
+    fixture_fill(store, "k", KEY_COUNT, VALUE_SIZE, 1);
+    crash_wait_until_quiet(store);
+    must(stave_sync(store));
+    fixture_fill(store, "k", SMALL_COUNT, SMALL_SIZE, 2);
+    const uint64_t sequence = stave_sequence(store);
+    for (int naps = 0; naps < 2000 && stats.compaction_count == 0; naps++) {
+        usleep(5000);
+        must(stave_stats(store, &stats));
+    }
+    if (stats.compaction_count == 0 || stave_sequence(store) != sequence) _exit(3);
+}
+
+static void expect_old_or_new(struct stave *store)
+{
+    for (size_t number = 0; number < KEY_COUNT; number++) {
+        char key[32];
+        struct stave_value value = {0};
+        (void)snprintf(key, sizeof(key), "k%zu", number);
+        const enum stave_status status = stave_get(store, stave_text(key), &value);
+        if (status != STAVE_OK) fail_msg("%s: %d", key, (int)status);
+        const bool is_new = value.size == SMALL_SIZE && number < SMALL_COUNT;
+        assert_true(is_new || value.size == VALUE_SIZE);
+        assert_true(bytes_are(value.data, value.size, number + (UINT64_C(1) << (is_new ? 33 : 32))));
+        stave_free(value.data);
+    }
+}
+
+/* The same where nothing but compaction itself would make the newer values durable: no roll, no sync. (P2) */
+static void what_compaction_relied_on_is_durable_before_a_segment_goes(void **state)
+{
+    (void)state;
+    lose_power(true, overwrite_and_wait, expect_old_or_new);
+}
+
 /* Segments filled between two syncs. */
 
 static void fill_segments_and_sync(struct stave *store)
@@ -157,6 +203,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(copies_are_durable_before_their_originals_are_removed),
         cmocka_unit_test(a_durable_value_is_not_given_up_for_one_that_power_loss_takes),
+        cmocka_unit_test(what_compaction_relied_on_is_durable_before_a_segment_goes),
         cmocka_unit_test(a_durable_write_makes_the_segments_before_it_durable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

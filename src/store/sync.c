@@ -345,21 +345,33 @@ static void sync_mark_when_idle(struct store *store, uint64_t *synced_end)
     lead_end(store);
 }
 
-static uint64_t wait_ns(struct store *store)
+static uint64_t interval_ns(struct store *store)
 {
     mutex_lock(&store->write_lock);
     const bool ticks = store->options.sync == STAVE_SYNC_INTERVAL;
     const uint64_t interval = store->options.sync_interval_ms * NS_PER_MS;
     mutex_unlock(&store->write_lock);
-    return ticks && interval < IDLE_NS ? interval : IDLE_NS;
+    return ticks ? interval : IDLE_NS;
+}
+
+/* However often it is woken for something else, an interval ends when it has passed. (P2) */
+static bool interval_is_over(struct store *store, uint64_t *interval_began_ns)
+{
+    const uint64_t now_ns = clock_monotonic_ns();
+    if (now_ns - *interval_began_ns < interval_ns(store)) return false;
+    *interval_began_ns = now_ns;
+    return true;
 }
 
 void syncer_run(void *context)
 {
     struct store *store = context;
     uint64_t synced_end = 0;
+    uint64_t interval_began_ns = clock_monotonic_ns();
     for (;;) {
-        const uint64_t deadline = clock_monotonic_ns() + wait_ns(store);
+        const uint64_t nap_end = clock_monotonic_ns() + IDLE_NS;
+        const uint64_t interval_end = interval_began_ns + interval_ns(store);
+        const uint64_t deadline = interval_end < nap_end ? interval_end : nap_end;
         mutex_lock(&store->thread_lock);
         bool in_time = true;
         while (!store->syncer_asked && !store->worker_is_gone && in_time)
@@ -371,7 +383,7 @@ void syncer_run(void *context)
         if (stopping) return;
 
         if (asked) (void)syncer_turn_segments(store);
-        const uint64_t due = sync_due(store, !asked);
+        const uint64_t due = sync_due(store, interval_is_over(store, &interval_began_ns));
         if (due != 0) (void)sync_to(store, due);
         if (!asked && due == 0) sync_mark_when_idle(store, &synced_end);
         if (tail_is_old(store)) background_wake_syncer(store);

@@ -454,10 +454,26 @@ static void the_durable_event_tells_of_a_background_sync(void **state)
     assert_true(counter > 0);
 }
 
+/* P2: what else the syncer is woken for does not put off the sync of the interval. */
+static void an_interval_ends_however_often_the_syncer_is_asked(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t sequence = 0;
+    assert_int_equal(stave_set_sync(fixture->store, STAVE_SYNC_INTERVAL, 50), STAVE_OK);
+    assert_int_equal(stave_put_with(fixture->store, stave_text("a"), stave_text("1"), NULL, &sequence),
+                     STAVE_OK);
+    for (int wait = 0; wait < 1000 && stave_durable_sequence(fixture->store) < sequence; wait++) {
+        assert_int_equal(stave_sync_start(fixture->store, 0), STAVE_OK);
+        (void)usleep(2000);
+    }
+    assert_true(stave_durable_sequence(fixture->store) >= sequence);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(calls_refuse_missing_arguments),
+        FIXTURE_TEST(an_interval_ends_however_often_the_syncer_is_asked),
         FIXTURE_TEST(sizes_above_the_limits_are_refused_without_reading),
         FIXTURE_TEST(empty_keys_and_values_are_like_others),
         FIXTURE_TEST(keys_and_values_are_any_bytes),

@@ -379,7 +379,6 @@ static enum stave_status check_all(struct stave_batch *batch, const struct plan 
 /* What a write finds is what an earlier one of the same key left. Returns bytes and records of the log. */
 static uint64_t resolve(struct stave_batch *batch, uint32_t *ret_count)
 {
-    const struct store *store = batch->handle->store;
     const struct record spaces = {.value_size = RECORD_SPACES_SIZE};
     uint64_t size = 0;
     *ret_count = 0;
@@ -394,7 +393,7 @@ static uint64_t resolve(struct stave_batch *batch, uint32_t *ret_count)
         }
         if (change->earlier != 0) change->found = batch->entries[change->earlier - 1].kind == ENTRY_PUT;
         if (entry->kind == ENTRY_DELETE && !change->found) continue;
-        size += change_log_size(store, change);
+        size += change_log_size(change);
         ++*ret_count;
     }
     return size;

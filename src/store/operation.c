@@ -152,10 +152,10 @@ static struct record record_of(const struct change *change, uint8_t flags)
     return record;
 }
 
-uint64_t change_log_size(const struct store *store, const struct change *change)
+uint64_t change_log_size(const struct change *change)
 {
     struct record record = record_of(change, 0);
-    if (change_is_large(store, change)) record.value_size = RECORD_LINK_SIZE;
+    if (change->large != NULL) record.value_size = RECORD_LINK_SIZE;
     return record_size(&record);
 }
 
@@ -216,7 +216,7 @@ static enum stave_status attempt(struct store *store, struct change *change, uin
     }
 
     mutex_lock(&store->write_lock);
-    status = writer_make_room(store, change_log_size(store, change), change->kind == RECORD_TOMBSTONE, NULL);
+    status = writer_make_room(store, change_log_size(change), change->kind == RECORD_TOMBSTONE, NULL);
     if (status == STAVE_OK) status = keydir_reserve(&store->keydir, 1);
     if (status == STAVE_OK && !change_still_holds(store, change)) status = STAVE_WOULD_BLOCK;
     uint64_t location;

@@ -75,8 +75,8 @@ enum stave_status change_allowed(const struct change *change, uint64_t now_ms);
 bool change_still_holds(struct store *store, const struct change *change);
 /* The same for the entry alone, whatever has become of the space. */
 bool change_entry_still_holds(struct store *store, const struct change *change);
-/* Bytes of log that it takes. */
-uint64_t change_log_size(const struct store *store, const struct change *change);
+/* Bytes of log that it takes, now that a large value has been prepared: whatever the options say by now. */
+uint64_t change_log_size(const struct change *change);
 /*
  * write_lock, room made and memory of the index reserved: appends, points the index to it, counts. Returns
  * the location.

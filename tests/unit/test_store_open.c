@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -490,6 +491,55 @@ static void each_status_has_a_text(void **state)
     assert_non_null(stave_status_text((enum stave_status)12345));
 }
 
+/* What the main thread does meanwhile: which values are large changes all the time. */
+struct sizes {
+    struct stave *store;
+    _Atomic bool is_over;
+};
+
+static void *change_sizes(void *context)
+{
+    struct sizes *sizes = context;
+    struct stave_options options = small_options();
+    for (uint64_t round = 0; !atomic_load(&sizes->is_over); round++) {
+        options.segment_size = round & 1 ? STAVE_SEGMENT_SIZE_MIN : UINT64_C(1) << 20;
+        if (stave_set_options(sizes->store, &options) != STAVE_OK) return sizes;
+    }
+    return NULL;
+}
+
+/* P12: a value that was prepared as a large one, or was not, stays so when the options change before it is
+    written. */
+static void sizes_may_change_while_values_are_written(void **state)
+{
+    enum { BATCHES = 60, VALUES = 8, SIZE = 40000 };
+    struct fixture *fixture = *state;
+    struct sizes sizes = {.store = fixture->store};
+    pthread_t thread;
+    void *failed = NULL;
+    struct stave_batch *batch = NULL;
+    uint8_t *value = calloc(1, SIZE);
+    assert_non_null(value);
+    assert_int_equal(pthread_create(&thread, NULL, change_sizes, &sizes), 0);
+    assert_int_equal(stave_batch_begin(fixture->store, &batch), STAVE_OK);
+    for (int round = 0; round < BATCHES; round++) {
+        for (uint8_t i = 0; i < VALUES; i++)
+            assert_int_equal(stave_batch_put(batch, stave_bytes(&i, 1), stave_bytes(value, SIZE), 0),
+                             STAVE_OK);
+        assert_int_equal(stave_batch_commit(batch, NULL, NULL), STAVE_OK);
+        stave_batch_clear(batch);
+        assert_int_equal(stave_put(fixture->store, stave_text("single"), stave_bytes(value, SIZE)), STAVE_OK);
+    }
+    stave_batch_free(batch);
+    atomic_store(&sizes.is_over, true);
+    assert_int_equal(pthread_join(thread, &failed), 0);
+    assert_null(failed);
+    free(value);
+    assert_int_equal(stave_count(fixture->store), VALUES + 1);
+    fixture_reopen(fixture);
+    assert_int_equal(stave_count(fixture->store), VALUES + 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -518,6 +568,7 @@ int main(void)
         FIXTURE_TEST(a_child_made_by_fork_may_only_close),
         FIXTURE_TEST(several_stores_are_open_at_once),
         FIXTURE_TEST(options_change_while_open),
+        FIXTURE_TEST(sizes_may_change_while_values_are_written),
         FIXTURE_TEST(each_status_has_a_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -168,7 +168,9 @@ static enum stave_status put_is_needed(struct run *run, const struct segment *se
     if (!record_is_expired(record, clock_wall_ms())) return STAVE_OK;
     status = writer_expire(run->store, record->key_hash, location);
     *ret_needed = status < 0;
-    return STAVE_OK;
+    if (status != STAVE_NOT_FOUND) return STAVE_OK;
+    /* replaced meanwhile, or the clock was set back meanwhile */
+    return location_is_live(run->store, record->key_hash, location, ret_needed);
 }
 
 /* C3 */

@@ -121,6 +121,38 @@ static void a_clock_set_back_only_delays_an_expiry(void **state)
     fault_shift_wall_clock(0);
 }
 
+static uint64_t count_found(struct stave *store, const char *prefix, size_t count)
+{
+    uint64_t found = 0;
+    for (size_t number = 0; number < count; number++) {
+        char key[32];
+        (void)snprintf(key, sizeof(key), "%s%zu", prefix, number);
+        found += stave_exists(store, stave_text(key)) == STAVE_OK ? 1 : 0;
+    }
+    return found;
+}
+
+/* The same between two looks at the clock: what compaction takes for expired has a tombstone, or is kept. */
+static void a_clock_set_back_while_records_are_moved_loses_none(void **state)
+{
+    enum { COUNT = 40 };
+    const int64_t century_ms = INT64_C(100) * 366 * 86400 * 1000;
+    struct fixture *fixture = *state;
+    const struct stave_write write = {.expires_at_ms = UINT64_C(4102444800000)}; /* the year 2100 */
+    fixture_fill(fixture->store, "k", COUNT, 100, 1);
+    for (size_t number = 0; number < COUNT; number++) {
+        char key[32];
+        (void)snprintf(key, sizeof(key), "k%zu", number);
+        assert_int_equal(stave_expire(fixture->store, stave_text(key), &write, NULL), STAVE_OK);
+    }
+    fault_shake_wall_clock(century_ms);
+    assert_int_equal(stave_compact(fixture->store, STAVE_COMPACT_ALL, NULL, NULL), STAVE_OK);
+    fault_shift_wall_clock(0);
+    assert_int_equal(count_found(fixture->store, "k", COUNT), stave_count(fixture->store));
+    fixture_reopen(fixture);
+    assert_int_equal(count_found(fixture->store, "k", COUNT), stave_count(fixture->store));
+}
+
 /* "a failed open that blocks the next" */
 static void an_open_that_failed_anywhere_does_not_block_the_next(void **state)
 {
@@ -148,6 +180,7 @@ int main(void)
         FIXTURE_TEST(a_victim_stays_when_the_disk_fills_half_way),
         FIXTURE_TEST(a_put_that_failed_does_not_return_after_an_idle_delete),
         FIXTURE_TEST(a_clock_set_back_only_delays_an_expiry),
+        FIXTURE_TEST(a_clock_set_back_while_records_are_moved_loses_none),
         FIXTURE_TEST(an_open_that_failed_anywhere_does_not_block_the_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,6 +20,8 @@ static struct {
     bool fired;
     bool crash_is_due;
     int64_t wall_clock_shift_ms;
+    bool wall_clock_shakes;
+    bool wall_clock_is_back;
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER, .kinds = FAULT_SYSTEM};
 
 static void arm(enum fault_plan plan, uint64_t nth, int system_error)
@@ -118,17 +120,30 @@ void fault_after(enum fault_kind kind)
     pthread_mutex_unlock(&state.lock);
 }
 
-void fault_shift_wall_clock(int64_t shift_ms)
+static void set_wall_clock(int64_t shift_ms, bool shakes)
 {
     pthread_mutex_lock(&state.lock);
     state.wall_clock_shift_ms = shift_ms;
+    state.wall_clock_shakes = shakes;
+    state.wall_clock_is_back = false;
     pthread_mutex_unlock(&state.lock);
+}
+
+void fault_shift_wall_clock(int64_t shift_ms)
+{
+    set_wall_clock(shift_ms, false);
+}
+
+void fault_shake_wall_clock(int64_t shift_ms)
+{
+    set_wall_clock(shift_ms, true);
 }
 
 int64_t fault_wall_clock_shift_ms(void)
 {
     pthread_mutex_lock(&state.lock);
-    const int64_t shift_ms = state.wall_clock_shift_ms;
+    const int64_t shift_ms = state.wall_clock_is_back ? 0 : state.wall_clock_shift_ms;
+    state.wall_clock_is_back = state.wall_clock_shakes && !state.wall_clock_is_back;
     pthread_mutex_unlock(&state.lock);
     return shift_ms;
 }

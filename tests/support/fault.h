@@ -90,6 +90,8 @@ uint64_t fault_count(void);
 
 /* Sets the wall clock forward, or back, by whole seconds. */
 void fault_shift_wall_clock(int64_t shift_ms);
+/* The same for every other look at it: it jumps forward and is set back all the time. */
+void fault_shake_wall_clock(int64_t shift_ms);
 
 /*
  * From now on (in this process, and in children it forks) records in the existing, empty directory `shadow`

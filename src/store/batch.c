@@ -177,6 +177,7 @@ enum stave_status stave_batch_require(struct stave_batch *batch, struct stave_by
 enum stave_status stave_batch_select(struct stave_batch *batch, uint32_t space)
 {
     if (batch == NULL || space >= STAVE_SPACE_COUNT_MAX) return STAVE_INVALID;
+    if (!store_is_ours(batch->handle->store)) return STAVE_FORKED;
     batch->space = space;
     return STAVE_OK;
 }
@@ -184,6 +185,7 @@ enum stave_status stave_batch_select(struct stave_batch *batch, uint32_t space)
 enum stave_status stave_batch_drop(struct stave_batch *batch, uint32_t space)
 {
     if (batch == NULL || space >= STAVE_SPACE_COUNT_MAX) return STAVE_INVALID;
+    if (!store_is_ours(batch->handle->store)) return STAVE_FORKED;
     const struct entry entry = {.kind = ENTRY_DROP, .space = space};
     return add_entry(batch, &entry, stave_bytes(NULL, 0), stave_bytes(NULL, 0));
 }
@@ -192,6 +194,7 @@ enum stave_status stave_batch_swap(struct stave_batch *batch, uint32_t space_a, 
 {
     if (batch == NULL || space_a >= STAVE_SPACE_COUNT_MAX || space_b >= STAVE_SPACE_COUNT_MAX)
         return STAVE_INVALID;
+    if (!store_is_ours(batch->handle->store)) return STAVE_FORKED;
     const struct entry entry = {.kind = ENTRY_SWAP, .space = space_a, .other_space = space_b};
     return add_entry(batch, &entry, stave_bytes(NULL, 0), stave_bytes(NULL, 0));
 }
@@ -368,7 +371,8 @@ static enum stave_status check_all(struct stave_batch *batch, const struct plan 
         if (is_of_spaces(entry)) continue;
         if (!plan->has_spaces && change->generation != generation_of(store, change->space))
             return STAVE_WOULD_BLOCK;
-        if (change->earlier == 0 && !change_entry_still_holds(store, change)) return STAVE_WOULD_BLOCK;
+        const bool was_looked_up = change->earlier == 0 || entry->kind == ENTRY_REQUIRE;
+        if (was_looked_up && !change_entry_still_holds(store, change)) return STAVE_WOULD_BLOCK;
         if (entry->kind != ENTRY_REQUIRE) continue;
         const bool is_there = change->found && !record_is_expired(&change->old, clock_wall_ms());
         if (entry->sequence != (is_there ? change->old.sequence : 0)) return STAVE_CONFLICT;
@@ -467,7 +471,9 @@ static enum stave_status apply_all(struct stave_batch *batch, uint32_t count, ui
     for (size_t i = 0; i < batch->count && status == STAVE_OK; i++)
         status = apply_entry(batch, &batch->entries[i], flags, ret_sequence);
     atomic_fetch_add(&store->batch_version, 1);
-    if (status != STAVE_OK) atomic_store(&store->failed, status); /* B1 */
+    if (status == STAVE_OK) return STAVE_OK;
+    atomic_store(&store->failed, status); /* B1 */
+    condition_broadcast(&store->roll_done);
     return status;
 }
 

@@ -412,7 +412,7 @@ static void a_read_only_store_works_in_a_directory_that_cannot_be_written(void *
 }
 
 /* Each call in the child answers STAVE_FORKED; closing there touches nothing. (P12) */
-static void call_in_child(struct stave *store)
+static void call_in_child(struct stave *store, struct stave_batch *parents)
 {
     struct stave_value value = {0};
     struct stave_batch *batch = NULL;
@@ -424,7 +424,13 @@ static void call_in_child(struct stave *store)
         stave_sync(store) == STAVE_FORKED && stave_drop(store, NULL, NULL) == STAVE_FORKED &&
         stave_compact(store, 0, NULL, NULL) == STAVE_FORKED && stave_checkpoint(store) == STAVE_FORKED &&
         stave_cursor_open(store, 0, key, 0, &cursor) == STAVE_FORKED &&
-        stave_batch_begin(store, &batch) == STAVE_FORKED;
+        stave_batch_begin(store, &batch) == STAVE_FORKED &&
+        stave_batch_put(parents, key, key, 0) == STAVE_FORKED &&
+        stave_batch_delete(parents, key) == STAVE_FORKED &&
+        stave_batch_require(parents, key, 0) == STAVE_FORKED &&
+        stave_batch_select(parents, 1) == STAVE_FORKED && stave_batch_drop(parents, 1) == STAVE_FORKED &&
+        stave_batch_swap(parents, 1, 2) == STAVE_FORKED &&
+        stave_batch_commit(parents, NULL, NULL) == STAVE_FORKED;
     const enum stave_status closed = stave_close(store);
     _exit(right && (closed == STAVE_OK || closed == STAVE_FORKED) ? 0 : 1);
 }
@@ -432,12 +438,15 @@ static void call_in_child(struct stave *store)
 static void a_child_made_by_fork_may_only_close(void **state)
 {
     struct fixture *fixture = *state;
+    struct stave_batch *batch = NULL;
     store_put(fixture->store, "a", "1");
+    assert_int_equal(stave_batch_begin(fixture->store, &batch), STAVE_OK);
     const pid_t child = fork();
-    if (child == 0) call_in_child(fixture->store);
+    if (child == 0) call_in_child(fixture->store, batch);
     int status = -1;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
+    stave_batch_free(batch);
     store_put(fixture->store, "b", "2");
     store_expect(fixture->store, "a", "1");
     fixture_reopen(fixture);

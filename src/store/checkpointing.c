@@ -219,7 +219,7 @@ static enum stave_status repair_scan(struct repair *repair, struct error *error)
     const uint32_t token = epoch_enter(&store->epoch);
     enum stave_status status = STAVE_OK;
     for (uint32_t slot = 0; slot < MANIFEST_SLOT_MAX && status == STAVE_OK;) {
-        struct segment *segment = atomic_load_explicit(&store->slots[slot], memory_order_acquire);
+        struct segment *segment = atomic_load_explicit(&store->slots[slot], memory_order_seq_cst);
         slot += segment != NULL ? segment->slot_count : 1;
         if (segment == NULL) continue;
         const struct rebuild_job job = {.segment = segment};

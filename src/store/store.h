@@ -221,9 +221,10 @@ struct store {
 
 /* ------------------------------------------------------------------ locations */
 
+/* In one order with epoch_enter(): who came too late to be waited for finds a withdrawn segment gone (T4). */
 static inline struct segment *segment_at(const struct store *store, uint64_t location)
 {
-    return atomic_load_explicit(&store->slots[location >> SLOT_SHIFT], memory_order_acquire);
+    return atomic_load_explicit(&store->slots[location >> SLOT_SHIFT], memory_order_seq_cst);
 }
 
 static inline uint64_t location_offset(const struct segment *segment, uint64_t location)

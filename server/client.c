@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/memory.h"
 #include "server/server.h"
 #include "server/watch.h"
@@ -62,14 +63,55 @@ enum stave_status client_queue(struct client *client, const struct command *comm
     return STAVE_OK;
 }
 
+/* Where the key is among the slots, or would be. */
+static struct watched *watched_slot(struct watched *slots, size_t capacity, struct watch_key *key)
+{
+    size_t at = hash_bytes(&key, sizeof key, 0) & (capacity - 1);
+    while (slots[at].key != NULL && slots[at].key != key) at = (at + 1) & (capacity - 1);
+    return &slots[at];
+}
+
+static bool reserve_watched(struct client *client)
+{
+    if (2 * client->watched_count < client->watched_capacity) return true;
+    const size_t capacity = client->watched_capacity == 0 ? 4 : 2 * client->watched_capacity;
+    struct watched *slots = memory_alloc_zero(capacity, sizeof *slots);
+    if (slots == NULL) return false;
+    for (size_t i = 0; i < client->watched_capacity; i++) {
+        const struct watched *kept = &client->watched[i];
+        if (kept->key != NULL) *watched_slot(slots, capacity, kept->key) = *kept;
+    }
+    memory_free(client->watched);
+    client->watched = slots;
+    client->watched_capacity = capacity;
+    return true;
+}
+
+enum stave_status client_watch(struct client *client, struct watched watched, struct watched **ret_kept)
+{
+    const bool has_room = reserve_watched(client);
+    struct watched *slot =
+        has_room ? watched_slot(client->watched, client->watched_capacity, watched.key) : NULL;
+    if (slot == NULL || slot->key != NULL) {
+        watch_remove(client->server->watch, &watched);
+        *ret_kept = NULL;
+        return has_room ? STAVE_OK : STAVE_NO_MEMORY;
+    }
+    *slot = watched;
+    client->watched_count++;
+    *ret_kept = slot;
+    return STAVE_OK;
+}
+
 void client_unwatch(struct client *client)
 {
-    for (size_t i = 0; i < client->watched_count; i++) {
-        watch_remove(client->server->watch, &client->watched[i]);
+    for (size_t i = 0; i < client->watched_capacity; i++) {
+        if (client->watched[i].key != NULL) watch_remove(client->server->watch, &client->watched[i]);
     }
     memory_free(client->watched);
     client->watched = NULL;
     client->watched_count = 0;
+    client->watched_capacity = 0;
 }
 
 void client_discard(struct client *client)

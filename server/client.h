@@ -80,8 +80,9 @@ struct client {
     size_t queued_size; /* bytes held by them */
 
     /* WATCH: watch.h */
-    struct watched *watched;
+    struct watched *watched; /* hash table of slots, at most half of them with a key */
     size_t watched_count;
+    size_t watched_capacity;
 
     uint64_t command_count;
     uint64_t input_size; /* bytes ever received and sent */
@@ -126,6 +127,11 @@ void client_send(struct client *client, struct stave_bytes bytes);
 /* Keeps a copy of a command until EXEC. STAVE_OK, STAVE_LIMIT, STAVE_NO_MEMORY. */
 enum stave_status client_queue(struct client *client, const struct command *command,
                                const struct stave_bytes *arguments, size_t argument_count);
+/*
+ * Takes over a key that watch_add() gave. The result is where the client keeps it; NULL with STAVE_OK: it is
+ * watched already, as of then.
+ */
+enum stave_status client_watch(struct client *client, struct watched watched, struct watched **ret_kept);
 void client_unwatch(struct client *client);
 /* Ends MULTI: the queued commands are freed and the flags cleared; watched keys are forgotten. */
 void client_discard(struct client *client);

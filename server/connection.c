@@ -66,7 +66,7 @@ static void count_memory(struct connection *connection, size_t memory)
 static size_t memory_of(const struct connection *connection)
 {
     return sizeof *connection + connection->input.capacity + connection->output.memory +
-           connection->client.queued_size + connection->client.watched_count * sizeof(struct watched *) * 8;
+           connection->client.queued_size + connection->client.watched_capacity * sizeof(struct watched);
 }
 
 static void free_parser(struct connection *connection)

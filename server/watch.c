@@ -141,11 +141,6 @@ bool watch_is_dirty(const struct watched *watched)
     return atomic_load(&watched->key->version) != watched->version;
 }
 
-bool watch_is_key(const struct watched *watched, uint32_t database, struct stave_bytes key)
-{
-    return is_key(watched->key, key_hash(database, key), database, key);
-}
-
 bool watch_is_empty(const struct watch_table *table)
 {
     return atomic_load(&table->key_count) == 0;

@@ -40,7 +40,6 @@ enum stave_status watch_add(struct watch_table *table, uint32_t database, struct
                             struct watched *ret_watched);
 void watch_remove(struct watch_table *table, struct watched *watched);
 bool watch_is_dirty(const struct watched *watched);
-bool watch_is_key(const struct watched *watched, uint32_t database, struct stave_bytes key);
 
 /* A key has changed. */
 void watch_touch(struct watch_table *table, uint32_t database, struct stave_bytes key);

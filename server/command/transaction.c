@@ -37,8 +37,9 @@ enum stave_status transaction_multi(struct call *call)
 static bool is_dirty(const struct call *call)
 {
     const struct client *client = call->client;
-    for (size_t i = 0; i < client->watched_count; i++) {
+    for (size_t i = 0; i < client->watched_capacity; i++) {
         const struct watched *watched = &client->watched[i];
+        if (watched->key == NULL) continue;
         if (watch_is_dirty(watched)) return true;
         if (watched->expires_at_ms != 0 && watched->expires_at_ms <= call->now_ms) return true;
     }
@@ -75,32 +76,17 @@ enum stave_status transaction_discard(struct call *call)
     return STAVE_OK;
 }
 
-static bool is_watched(const struct client *client, uint32_t database, struct stave_bytes key)
-{
-    for (size_t i = 0; i < client->watched_count; i++) {
-        if (watch_is_key(&client->watched[i], database, key)) return true;
-    }
-    return false;
-}
-
 /* Watches one key; its expiry is read after it is watched, so that no change falls between. */
 static enum stave_status watch_key(struct call *call, struct stave_bytes key)
 {
-    struct client *client = call->client;
-    if (is_watched(client, call->database, key)) return STAVE_OK;
-    struct watched *grown = memory_realloc(client->watched, (client->watched_count + 1) * sizeof *grown);
-    if (grown == NULL) return STAVE_NO_MEMORY;
-    client->watched = grown;
-
     struct watched watched;
-    const enum stave_status status = watch_add(call->server->watch, call->database, key, &watched);
-    if (status != STAVE_OK) return status;
-    client->watched[client->watched_count++] = watched;
+    struct watched *kept;
+    enum stave_status status = watch_add(call->server->watch, call->database, key, &watched);
+    if (status == STAVE_OK) status = client_watch(call->client, watched, &kept);
+    if (status != STAVE_OK || kept == NULL) return status;
     struct item item;
-    const enum stave_status read = transaction_info(call->transaction, call->database, key, &item);
-    if (read == STAVE_OK && item.found) {
-        client->watched[client->watched_count - 1].expires_at_ms = item.expires_at_ms;
-    }
+    if (transaction_info(call->transaction, call->database, key, &item) == STAVE_OK && item.found)
+        kept->expires_at_ms = item.expires_at_ms;
     return STAVE_OK;
 }
 

@@ -94,6 +94,17 @@ class Multi(ServerTest):
 class Watch(ServerTest):
     options = {"io_threads": 2}
 
+    def test_a_hundred_thousand_keys_are_watched_at_once(self):
+        keys = [f"key{i}" for i in range(100000)]
+        start = time.monotonic()
+        for _ in range(2):
+            self.assertEqual("OK", self.client("WATCH", *keys))
+        self.connect()("SET", keys[77777], "1")
+        self.assertEqual(["OK", None], self.client.pipeline([("MULTI",), ("EXEC",)]))
+        self.assertEqual("OK", self.client("WATCH", *keys))
+        self.assertEqual(["OK", []], self.client.pipeline([("MULTI",), ("EXEC",)]))
+        self.assertLess(time.monotonic() - start, 10 * PATIENCE)
+
     def exec_after(self, change, *watched):
         """Result of EXEC when `change` has been made by another between WATCH and EXEC."""
         client, other = self.connect(), self.connect()

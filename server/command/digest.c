@@ -85,12 +85,13 @@ static enum stave_status add_item(struct digest_walk *walk, struct stave_bytes k
 }
 
 /* All keys are asked for, so that those on disk are brought together. */
-static enum stave_status add_keys(struct call *call, const struct buffer *keys, struct digest_walk *walk)
+static enum stave_status add_keys(struct call *call, struct stave_bytes keys, struct digest_walk *walk)
 {
     enum stave_status result = STAVE_OK;
-    for (size_t at = 0; at < keys->size;) {
-        const size_t size = load_le32(keys->data + at);
-        const struct stave_bytes key = {keys->data + at + sizeof(uint32_t), size};
+    const uint8_t *bytes = keys.data;
+    for (size_t at = 0; at < keys.size;) {
+        const size_t size = load_le32(bytes + at);
+        const struct stave_bytes key = {bytes + at + sizeof(uint32_t), size};
         at += sizeof(uint32_t) + size;
         struct item item;
         enum stave_status status = transaction_get(call->transaction, walk->database, key, &item);
@@ -112,7 +113,11 @@ static enum stave_status digest_slice(struct call *call, struct digest_walk *wal
         struct buffer keys = BUFFER_NONE;
         status = transaction_scan(call->transaction, walk->database, &next.position, SLICE_KEY_COUNT,
                                   gather_key, &keys);
-        if (status == STAVE_OK) status = add_keys(call, &keys, &next);
+        uint8_t *kept = NULL; /* the dispatcher is told of those that are on disk */
+        if (status == STAVE_OK) kept = transaction_alloc(call->transaction, keys.size);
+        if (status == STAVE_OK && kept == NULL) status = STAVE_NO_MEMORY;
+        if (status == STAVE_OK && keys.size > 0) memcpy(kept, keys.data, keys.size);
+        if (status == STAVE_OK) status = add_keys(call, stave_bytes(kept, keys.size), &next);
         buffer_free(&keys);
     }
     if (status != STAVE_OK) return status;

@@ -299,6 +299,16 @@ class Cold(unittest.TestCase):
             with server.client() as client:
                 self.assertEqual(b"x" * 50000, client("GET", "k1"))
 
+    def test_a_digest_of_cold_values_is_that_of_warm_ones(self):
+        with Server(environment={"STAVE_COLD_READS": "yes"}, io_threads=2, enable_debug_command="yes") as server:
+            with server.client() as client:
+                client.pipeline([("SET", f"key{i}", b"x" * 20000) for i in range(300)])
+                warm = client("DEBUG", "DIGEST")
+            server.restart()
+            self.drop_pages(server)
+            with server.client() as client:
+                self.assertEqual(warm, client("DEBUG", "DIGEST"))
+
 
 class Memory(unittest.TestCase):
     def test_writes_beyond_maxmemory_are_refused_and_deletes_work(self):

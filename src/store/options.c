@@ -8,16 +8,19 @@
 #define SEGMENT_SIZE (UINT64_C(64) << 20)
 #define DISK_RATIO_PERCENT 200
 #define DISK_RATIO_PERCENT_MIN 110
+#define DISK_RATIO_PERCENT_MAX 1000000 /* above it there is as good as none, and sums stay below 2^64 */
 #define DEAD_RATIO_PERCENT 40
 #define REBUILD_THREAD_COUNT 2
 #define REBUILD_THREAD_COUNT_MAX 16
 
-/* A zero is the default. */
+/* A zero is the default, what is above a limit of no meaning the limit. */
 static void fill_defaults(struct stave_options *options)
 {
     if (options->sync_interval_ms == 0) options->sync_interval_ms = SYNC_INTERVAL_MS;
     if (options->segment_size == 0) options->segment_size = SEGMENT_SIZE;
     if (options->disk_ratio_percent == 0) options->disk_ratio_percent = DISK_RATIO_PERCENT;
+    if (options->disk_ratio_percent > DISK_RATIO_PERCENT_MAX)
+        options->disk_ratio_percent = DISK_RATIO_PERCENT_MAX;
     if (options->dead_ratio_percent == 0) options->dead_ratio_percent = DEAD_RATIO_PERCENT;
     if (options->rebuild_thread_count == 0) options->rebuild_thread_count = REBUILD_THREAD_COUNT;
 }

@@ -314,8 +314,9 @@ static bool tail_is_old(struct store *store)
     mutex_lock(&store->write_lock);
     const uint64_t age = store->options.segment_age_ms;
     const struct segment *tail = store->tail;
+    const uint64_t now_ms = clock_wall_ms();
     const bool is_old = age != 0 && tail != NULL && atomic_load(&tail->end) > SEGMENT_HEADER_SIZE &&
-                        clock_wall_ms() >= tail->created_ms + age;
+                        now_ms >= tail->created_ms && now_ms - tail->created_ms >= age;
     if (is_old && store->sealing == NULL && store->spare != NULL) writer_begin_roll(store);
     mutex_unlock(&store->write_lock);
     return is_old;

@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "store/pressure.h"
 
 static enum stave_status try_open(const char *path, const struct stave_options *options,
                                   struct stave_error *error)
@@ -500,6 +501,30 @@ static void each_status_has_a_text(void **state)
     assert_non_null(stave_status_text((enum stave_status)12345));
 }
 
+/* The largest numbers mean "never" and "without a limit": no sum with them wraps. */
+static void options_may_be_as_large_as_can_be(void **state)
+{
+    struct fixture *fixture = *state;
+    struct stave_stats stats = {.size = sizeof(stats)};
+    fixture_close(fixture);
+    fixture->options.segment_age_ms = UINT64_MAX;
+    fixture->options.disk_ratio_percent = UINT32_MAX;
+    fixture->options.feed_retention_size = UINT64_MAX;
+    fixture->options.checkpoint_size = UINT64_MAX;
+    fixture->options.sync_interval_ms = UINT32_MAX;
+    fixture_reopen(fixture);
+    assert_int_equal(stave_stats(fixture->store, &stats), STAVE_OK);
+    const uint32_t segment_count = stats.segment_count;
+    for (int round = 0; round < 50; round++) {
+        store_put(fixture->store, "a", "1");
+        assert_int_equal(stave_sync_start(fixture->store, 0), STAVE_OK);
+        (void)usleep(1000);
+    }
+    assert_int_equal(stave_stats(fixture->store, &stats), STAVE_OK);
+    assert_int_equal(stats.segment_count, segment_count);
+    assert_true(pressure_allowed(fixture->store->store, UINT64_C(16) << 40) > UINT64_C(16) << 40);
+}
+
 /* What the main thread does meanwhile: which values are large changes all the time. */
 struct sizes {
     struct stave *store;
@@ -578,6 +603,7 @@ int main(void)
         FIXTURE_TEST(several_stores_are_open_at_once),
         FIXTURE_TEST(options_change_while_open),
         FIXTURE_TEST(sizes_may_change_while_values_are_written),
+        FIXTURE_TEST(options_may_be_as_large_as_can_be),
         FIXTURE_TEST(each_status_has_a_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

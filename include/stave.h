@@ -295,8 +295,9 @@ STAVE_API enum stave_status stave_view(struct stave *store, struct stave_bytes k
 STAVE_API void stave_view_release(struct stave *store, struct stave_view *view);
 
 /*
- * Reads `count` keys at one moment: no batch is seen in part (P5). ret_statuses[i] is the result for keys[i],
- * and ret_views[i], where that is STAVE_OK, a view that the caller releases.
+ * Reads `count` keys at once: no batch is seen in part (P5); single writes made meanwhile may be seen or not,
+ * each for itself. ret_statuses[i] is the result for keys[i], and ret_views[i], where that is STAVE_OK, a
+ * view that the caller releases.
  */
 STAVE_API enum stave_status stave_multi_get(struct stave *store, const struct stave_bytes *keys, size_t count,
                                             uint32_t read_flags, struct stave_view *ret_views,
@@ -558,7 +559,10 @@ STAVE_API enum stave_status stave_refresh(struct stave *store);
 
 /* 11. Upkeep. */
 
-/* Long work reports bytes here, at least every 16 MiB; true cancels it (STAVE_CANCELLED, nothing lost). */
+/*
+ * Long work reports bytes here, at least every 16 MiB; true cancels it (STAVE_CANCELLED, nothing lost). The
+ * callback may read the store that is being worked on, and not write to it: a write may wait for the work.
+ */
 typedef bool (*stave_progress_call)(void *context, uint64_t done, uint64_t total);
 
 enum stave_compact_flags {

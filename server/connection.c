@@ -454,8 +454,8 @@ static size_t run_requests(struct connection *connection, const uint8_t *input, 
     struct loop *loop = connection->client.loop;
     size_t at = 0;
     enum resp_status status = RESP_OK;
-    dispatcher_begin(&loop->dispatcher);
     while (status == RESP_OK && at < size && connection->stops == 0) {
+        dispatcher_begin(&loop->dispatcher);
         status = parse_slice(connection, input, size, at);
         at = run_slice(connection, at);
         if (status == RESP_OK || connection->stops != 0) resp_parser_reset(&loop->parser);

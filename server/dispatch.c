@@ -11,6 +11,7 @@
 #include "server/command_table.h"
 
 #define CONFLICT_COUNT_MAX 8
+#define US_PER_MS 1000
 #define SHOWN_SIZE_MAX 128 /* of a name or of all arguments in "unknown command" */
 #define KEYS_OF_REQUEST_MAX ((size_t)16)
 #define REPLY_SIZE_MAX ((size_t)1 << 30) /* gathered in memory for one command, views not counted */
@@ -338,6 +339,7 @@ static void finish(struct run *run, struct call *call)
     const uint64_t now_us = server_monotonic_us();
     const uint64_t duration_us = now_us - dispatcher->command_at_us;
     dispatcher->command_at_us = now_us;
+    if (duration_us >= US_PER_MS) dispatcher->now_ms = server_now_ms();
     count_call(dispatcher, run->number, duration_us, dispatcher->reply.error_count > 0);
     dispatch_count_errors(dispatcher);
     if (dispatcher->server->hooks.executed != NULL) dispatcher->server->hooks.executed(call, duration_us);

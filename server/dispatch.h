@@ -26,7 +26,7 @@ struct dispatcher {
     struct transaction *transaction;
     struct reply reply; /* gathers the replies of a slice */
     struct loop_stats stats;
-    uint64_t now_ms;        /* of the slice */
+    uint64_t now_ms;        /* of the slice, or the end of the last command that took long */
     uint64_t command_at_us; /* monotonic; end of the last command of the slice */
 };
 

@@ -157,6 +157,11 @@ class Limits(unittest.TestCase):
             self.assertEqual("PONG", client("PING"))
             self.assertTrue(client.is_closed())
 
+    def test_time_goes_on_within_a_pipeline(self):
+        with Server(enable_debug_command="yes") as server, server.client() as client:
+            replies = client.pipeline([("DEBUG", "SLEEP", 1), ("SET", "k", "v", "PX", 1000), ("PTTL", "k")])
+            self.assertGreater(replies[2], 500)
+
     def test_a_client_that_does_not_read_is_idle(self):
         with Server(timeout=1) as server, server.client() as client:
             client("SET", "v", b"x" * 1000000)

@@ -23,4 +23,10 @@ enum words_result words_next(struct stave_bytes line, size_t *position, struct b
 /* Appends `bytes` in double quotes, so that words_next() gives them back and a terminal can show them. */
 enum stave_status words_quote(struct buffer *out, struct stave_bytes bytes);
 
+/* How much of a word an error text shows: the precision of its "%.*s". */
+static inline int words_shown(struct stave_bytes word)
+{
+    return word.size < 128 ? (int)word.size : 128;
+}
+
 #endif

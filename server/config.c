@@ -148,7 +148,7 @@ static enum stave_status refuse(const struct setting *setting, size_t pair, cons
 {
     const struct stave_bytes name = setting->pairs[2 * pair];
     snprintf(setting->error, CONFIG_ERROR_SIZE,
-             "CONFIG SET failed (possibly related to argument '%.*s') - %.300s", (int)(name.size % 128),
+             "CONFIG SET failed (possibly related to argument '%.*s') - %.300s", words_shown(name),
              (const char *)name.data, reason);
     return STAVE_INVALID;
 }
@@ -161,7 +161,7 @@ static enum stave_status find_directives(const struct setting *setting, int *num
         numbers[i] = config_directive_find(name.data, name.size);
         if (numbers[i] < 0) {
             snprintf(setting->error, CONFIG_ERROR_SIZE,
-                     "Unknown option or number of arguments for CONFIG SET - '%.*s'", (int)(name.size % 128),
+                     "Unknown option or number of arguments for CONFIG SET - '%.*s'", words_shown(name),
                      (const char *)name.data);
             return STAVE_INVALID;
         }

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "net/words.h"
 #include "server/command/connection.h"
 #include "server/log.h"
 #include "server/server.h"
@@ -102,7 +103,7 @@ static bool parse_hello(struct call *call, struct hello *hello)
         } else if (call_is(call, i, "setname") && left >= 1) {
             hello->name = &call->arguments[++i];
         } else {
-            call_error(call, "ERR Syntax error in HELLO option '%.*s'", (int)(call->arguments[i].size % 128),
+            call_error(call, "ERR Syntax error in HELLO option '%.*s'", words_shown(call->arguments[i]),
                        (const char *)call->arguments[i].data);
             return false;
         }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "net/words.h"
 #include "server/command/connection.h"
 #include "server/command/help.h"
 #include "server/server.h"
@@ -39,7 +40,7 @@ bool client_type_parse(struct call *call, size_t index, enum client_type *ret_ty
         *ret_type = types[i].type;
         return true;
     }
-    call_error(call, "ERR Unknown client type '%.*s'", (int)(call->arguments[index].size % 128),
+    call_error(call, "ERR Unknown client type '%.*s'", words_shown(call->arguments[index]),
                (const char *)call->arguments[index].data);
     return false;
 }
@@ -179,7 +180,7 @@ enum stave_status client_setinfo(struct call *call)
 {
     const bool is_name = call_is(call, 2, "lib-name");
     if (!is_name && !call_is(call, 2, "lib-ver"))
-        return call_error(call, "ERR Unrecognized option '%.*s'", (int)(call->arguments[2].size % 128),
+        return call_error(call, "ERR Unrecognized option '%.*s'", words_shown(call->arguments[2]),
                           (const char *)call->arguments[2].data);
     if (!client_is_name(call->arguments[3]))
         return call_error(call, "ERR %s cannot contain spaces, newlines or special characters.",

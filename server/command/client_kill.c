@@ -2,6 +2,7 @@
 /* CLIENT KILL. */
 #include <string.h>
 
+#include "net/words.h"
 #include "server/command/connection.h"
 #include "server/server.h"
 
@@ -62,7 +63,7 @@ static bool parse_option(struct call *call, size_t index, struct filter *filter)
         return client_type_parse(call, index + 1, &filter->type);
     } else if (call_is(call, index, "user")) {
         if (!equals("default", value)) {
-            call_error(call, "ERR No such user '%.*s'", (int)(value->size % 128), (const char *)value->data);
+            call_error(call, "ERR No such user '%.*s'", words_shown(*value), (const char *)value->data);
             return false;
         }
     } else if (call_is(call, index, "skipme") &&

@@ -2,6 +2,7 @@
 /* SLOWLOG. */
 #include "server/slowlog.h"
 
+#include "net/words.h"
 #include "server/command/help.h"
 #include "server/command/server.h"
 
@@ -32,7 +33,7 @@ enum stave_status slowlog_get(struct call *call)
     if (call->argument_count > 3)
         return call_error(call,
                           "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try SLOWLOG HELP.",
-                          (int)(call->arguments[1].size % 128), (const char *)call->arguments[1].data);
+                          words_shown(call->arguments[1]), (const char *)call->arguments[1].data);
     if (call->argument_count == 3 &&
         !call_integer_between(call, 2, -1, INT64_MAX, "ERR count should be greater than or equal to -1",
                               &wanted))

@@ -83,7 +83,7 @@ class Multi(ServerTest):
 
     def test_what_an_exec_may_compute_is_bounded(self):
         with Server(io_threads=1, proto_max_bulk_len="64mb") as server, server.client() as client:
-            requests = [("SET", "kept", "1"), ("MULTI",), ("SET", "kept", "2")]
+            requests = [("SET", "kept", "1"), ("MULTI",), ("SET", "kept", "2"), ("SELECT", 1)]
             requests += [("SETBIT", f"k{i}", (64 << 23) - 1, 0) for i in range(30)] + [("EXEC",)]
             reply = client.pipeline(requests)[-1]
             self.assertIsInstance(reply, RespError)

@@ -402,8 +402,10 @@ static enum stave_status start_index(struct recovery *recovery, struct error *er
     if (status < 0) (void)store_note_error(store, &reason);
     if (status == STAVE_OK) release_slots(store, &recovery->image);
     checkpoint_image_free(&recovery->image);
-    if (!store->options.read_only && status != STAVE_NOT_FOUND)
-        (void)dir_unlink(&store->dir, CHECKPOINT_FILE_NAME, NULL);
+    if (!store->options.read_only && status != STAVE_NOT_FOUND) {
+        const enum stave_status removed = dir_unlink(&store->dir, CHECKPOINT_FILE_NAME, error);
+        if (removed < 0) return removed;
+    }
     return checkpoint_start_empty(store, error);
 }
 

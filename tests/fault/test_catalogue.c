@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "support/crash_copy.h"
 #include "support/fault.h"
 
 static void reopen_with_manual_compaction(struct fixture *fixture)
@@ -153,6 +154,36 @@ static void a_clock_set_back_while_records_are_moved_loses_none(void **state)
     assert_int_equal(count_found(fixture->store, "k", COUNT), stave_count(fixture->store));
 }
 
+/* "a stale checkpoint beside newer segments": one of a log that was cut is not left behind when it cannot be
+   removed, since nobody could tell any more what it is (P4). */
+static void a_void_checkpoint_that_cannot_be_removed_is_never_used(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[SCRATCH_PATH_SIZE];
+    char newer[SCRATCH_PATH_SIZE];
+    char command[4 * SCRATCH_PATH_SIZE];
+    struct stave *store = NULL;
+    crash_start(fixture, 1 << 20);
+    store_put(fixture->store, "a", "first-value");
+    crash_take(fixture, path);
+    store_put(fixture->store, "a", "second-value");
+    assert_int_equal(stave_checkpoint(fixture->store), STAVE_OK);
+    crash_wait_until_quiet(fixture->store);
+    scratch_path(&fixture->scratch, "newer", newer);
+    scratch_copy(fixture->scratch.store, newer);
+    (void)snprintf(command, sizeof(command), "cp %s/CHECKPOINT %s/CHECKPOINT", newer, path);
+    assert_int_equal(system(command), 0);
+    fault_choose(FAULT_UNLINK);
+    fault_arm_from(1, EIO);
+    const enum stave_status status = stave_open(path, &fixture->options, &store, NULL);
+    if (status == STAVE_OK) (void)stave_close(store);
+    assert_true(fault_disarm());
+    fault_choose(FAULT_SYSTEM);
+    store = store_open(path, &fixture->options);
+    store_expect(store, "a", "first-value");
+    store_close(store);
+}
+
 /* "a failed open that blocks the next" */
 static void an_open_that_failed_anywhere_does_not_block_the_next(void **state)
 {
@@ -181,6 +212,7 @@ int main(void)
         FIXTURE_TEST(a_put_that_failed_does_not_return_after_an_idle_delete),
         FIXTURE_TEST(a_clock_set_back_only_delays_an_expiry),
         FIXTURE_TEST(a_clock_set_back_while_records_are_moved_loses_none),
+        FIXTURE_TEST(a_void_checkpoint_that_cannot_be_removed_is_never_used),
         FIXTURE_TEST(an_open_that_failed_anywhere_does_not_block_the_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

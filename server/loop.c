@@ -3,11 +3,14 @@
 #include "server/loop.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "server/connection.h"
 #include "server/log.h"
+#include "server/upkeep.h"
 
 #define TICK_MS 100
 #define FAST_TICK_MS 10    /* while a client waits for a time */
@@ -92,6 +95,8 @@ static void close_all(struct loop *loop)
     while (loop->clients != NULL) connection_close((struct connection *)(void *)loop->clients);
     if (!uv_is_closing((uv_handle_t *)&loop->wake)) uv_close((uv_handle_t *)&loop->wake, NULL);
     if (!uv_is_closing((uv_handle_t *)&loop->cron)) uv_close((uv_handle_t *)&loop->cron, NULL);
+    if (loop->has_durable) uv_close((uv_handle_t *)&loop->durable, NULL);
+    loop->has_durable = false;
 }
 
 static void on_wake(uv_async_t *wake)
@@ -109,6 +114,24 @@ static void on_wake(uv_async_t *wake)
         set_tick(loop);
     }
     gate_leave(&loop->server->gate, loop->index);
+}
+
+static void on_durable(uv_poll_t *poll, int status, int events)
+{
+    (void)events;
+    struct loop *loop = poll->data;
+    struct server *server = loop->server;
+    uint64_t count;
+    if (status < 0) return;
+    if (read(loop->durable_event, &count, sizeof count) < 0 && errno != EAGAIN) return;
+    upkeep_check_sync(server);
+    gate_enter(&server->gate, loop->index);
+    for (size_t i = 0; i < server->loop_count; i++) {
+        if (i != loop->index && server->loops[i] != NULL) loop_wake(server->loops[i]);
+    }
+    loop->dispatcher.now_ms = server_now_ms();
+    release_withheld(loop);
+    gate_leave(&server->gate, loop->index);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -161,6 +184,16 @@ static void free_loop(struct loop *loop)
     memory_free(loop);
 }
 
+/* Before the thread runs. */
+static void listen_for_syncs(struct loop *loop)
+{
+    loop->durable_event = stave_durable_event(loop->server->store);
+    loop->has_durable =
+        loop->durable_event >= 0 && uv_poll_init(&loop->uv, &loop->durable, loop->durable_event) == 0;
+    loop->durable.data = loop;
+    if (loop->has_durable) (void)uv_poll_start(&loop->durable, UV_READABLE, on_durable);
+}
+
 struct loop *loop_start(struct server *server, size_t index)
 {
     struct loop *loop = memory_alloc_zero(1, sizeof *loop);
@@ -179,6 +212,7 @@ struct loop *loop_start(struct server *server, size_t index)
     loop->wake.data = loop;
     loop->cron.data = loop;
     (void)uv_timer_start(&loop->cron, on_tick, TICK_MS, TICK_MS);
+    if (index == 0) listen_for_syncs(loop);
     const int error = pthread_create(&loop->thread, NULL, run_loop, loop);
     if (error != 0) {
         close_all(loop);

@@ -46,6 +46,9 @@ struct loop {
     uv_async_t wake;
     uv_timer_t cron;
     bool cron_is_fast;
+    uv_poll_t durable; /* the first loop hears of syncs, and tells the others */
+    int durable_event;
+    bool has_durable;
 
     struct dispatcher dispatcher;
     struct client *clients; /* K1 */

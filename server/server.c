@@ -39,8 +39,6 @@ struct server_private {
     uv_timer_t cron;
     uv_signal_t terminate;
     uv_signal_t interrupt;
-    uv_poll_t durable;
-    bool has_durable;
     struct listeners *listeners;
     struct listening listening;
     pthread_mutex_t lock;
@@ -324,7 +322,6 @@ static void close_main(struct server *server)
     uv_close((uv_handle_t *)&own->cron, NULL);
     uv_close((uv_handle_t *)&own->terminate, NULL);
     uv_close((uv_handle_t *)&own->interrupt, NULL);
-    if (own->has_durable) uv_close((uv_handle_t *)&own->durable, NULL);
     uv_close((uv_handle_t *)&own->wake, NULL);
 }
 
@@ -344,17 +341,6 @@ static void on_signal(uv_signal_t *signal, int number)
     }
     log_write(LOG_WARNING, "Received %s scheduling shutdown...", number == SIGINT ? "SIGINT" : "SIGTERM");
     server_stop(server, 0);
-}
-
-static void on_durable(uv_poll_t *poll, int status, int events)
-{
-    (void)events;
-    struct server *server = poll->data;
-    uint64_t count;
-    if (status < 0) return;
-    if (read(stave_durable_event(server->store), &count, sizeof count) < 0 && errno != EAGAIN) return;
-    upkeep_check_sync(server);
-    for (size_t i = 0; i < server->loop_count; i++) loop_wake(server->loops[i]);
 }
 
 static void on_cron(uv_timer_t *timer)
@@ -385,10 +371,6 @@ static bool open_main(struct server *server)
     (void)uv_signal_start(&own->terminate, on_signal, SIGTERM);
     (void)uv_signal_start(&own->interrupt, on_signal, SIGINT);
 
-    const int event = stave_durable_event(server->store);
-    own->has_durable = event >= 0 && uv_poll_init(&own->uv, &own->durable, event) == 0;
-    own->durable.data = server;
-    if (own->has_durable) (void)uv_poll_start(&own->durable, UV_READABLE, on_durable);
     own->listeners = listeners_open(server, &own->uv, &own->listening);
     return own->listeners != NULL;
 }

@@ -62,8 +62,7 @@ static void note_store(struct server *server)
 
 void upkeep_check_sync(struct server *server)
 {
-    struct stave_stats stats = {.size = sizeof stats};
-    if (stave_stats(server->store, &stats) != STAVE_OK || !stats.failed) return;
+    if (stave_sync_start(server->store, 0) != STAVE_FAILED) return; /* nothing is asked for, but the answer */
     if (atomic_exchange(&server->sync_failed, true)) return;
     log_write(LOG_WARNING,
               "A sync of the store has failed: no more writes are taken until it is opened again.");

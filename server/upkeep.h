@@ -15,7 +15,7 @@ void upkeep_end(struct server *server);
 /* config.hz times a second, inside the gate at the main thread's place. */
 void upkeep_tick(struct server *server);
 
-/* Has a sync failed? */
+/* Has a sync failed? Cheap, and for any thread. */
 void upkeep_check_sync(struct server *server);
 
 #endif

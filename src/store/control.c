@@ -78,6 +78,7 @@ enum stave_status stave_sync_start(struct stave *handle, uint64_t sequence)
     const enum stave_status status = guard_writable(handle);
     if (status != STAVE_OK) return status;
     if (sequence > atomic_load(&handle->store->sequence)) return STAVE_INVALID;
+    if (sequence <= atomic_load(&handle->store->durable_sequence)) return STAVE_OK;
     sync_ask(handle->store, sequence);
     return STAVE_OK;
 }

@@ -70,7 +70,7 @@ const struct directive config_directives[] = {
     INTEGER("timeout", 0, timeout, 0, INT32_MAX, "0", 0),
     INTEGER("tcp-keepalive", 0, tcp_keepalive, 0, INT32_MAX, "300", 0),
     INTEGER("maxclients", 0, maxclients, 1, UINT_MAX_REDIS, "10000", 0),
-    INTEGER("io-threads", NEVER, io_threads, 1, 128, "2", 0),
+    INTEGER("io-threads", NEVER, io_threads, 1, 128, "1", 0),
 
     /* Bounds. */
     MEMORY("maxmemory", 0, maxmemory, 0, INT64_MAX, "0", 0),

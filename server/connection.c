@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "server/idle.h"
 #include "server/log.h"
 #include "server/transaction.h"
 #include "server/watch.h"
@@ -354,7 +355,9 @@ static void prefetch_slice(struct connection *connection)
                                keys + count, PREFETCH_KEY_COUNT_MAX - count);
     }
     struct server *server = connection->client.server;
-    stave_prefetch(server->databases[connection->client.database], keys, count);
+    const uint32_t database = connection->client.database;
+    stave_prefetch(server->databases[database], keys, count);
+    for (size_t i = 0; i < count; i++) idle_prefetch(server->idle, database, keys[i]);
 }
 
 /* Somebody's web browser has been made to speak to us. */

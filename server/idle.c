@@ -35,6 +35,12 @@ static uint64_t age_seconds(const struct idle *idle, uint64_t now_ms)
     return now_ms > idle->started_ms ? (now_ms - idle->started_ms) / MS_PER_S : 0;
 }
 
+void idle_prefetch(const struct idle *idle, uint32_t database, struct stave_bytes key)
+{
+    const uint64_t hash = hash_bytes(key.data, key.size, database);
+    __builtin_prefetch((const void *)&idle->places[hash % PLACE_COUNT], 1);
+}
+
 void idle_note(struct idle *idle, uint32_t database, struct stave_bytes key, uint64_t now_ms)
 {
     const uint64_t hash = hash_bytes(key.data, key.size, database);

@@ -19,6 +19,9 @@ struct idle;
 struct idle *idle_new(uint64_t now_ms);
 void idle_free(struct idle *idle);
 
+/* Asks for the memory that idle_note() of the same key will touch. */
+void idle_prefetch(const struct idle *idle, uint32_t database, struct stave_bytes key);
+
 /* The key is used now. */
 void idle_note(struct idle *idle, uint32_t database, struct stave_bytes key, uint64_t now_ms);
 

@@ -1,9 +1,10 @@
-# Stave: make, make run, make demo, make test, make test-kill, make fuzz, make bench, make install, make format, make clean.
+# Stave: make, make run, make demo, make test, make test-kill, make fuzz, make bench, make bench-server, make install, make format, make clean.
 BUILD ?= build
 PREFIX ?= /usr/local
 JOBS ?= 2
 CMAKE_FLAGS ?=
 BENCH_FLAGS ?= --keys 1000000 --repeat 1
+BENCH_SERVER_FLAGS ?=
 
 CONFIGURE = cmake -S . -G Ninja -DSTAVE_WERROR=ON -DCMAKE_INSTALL_PREFIX=$(PREFIX) $(CMAKE_FLAGS)
 COMPILE = cmake --build
@@ -12,7 +13,7 @@ CTEST = ctest --output-on-failure -j$(JOBS) --test-dir
 KILLS ?= 500
 FUZZ_SECONDS ?= 60
 
-.PHONY: all run demo test test-packages test-plain test-address test-thread test-kill test-long fuzz bench install format clean
+.PHONY: all run demo test test-packages test-plain test-address test-thread test-kill test-long fuzz bench bench-server install format clean
 
 all:
 	@command -v cmake >/dev/null && command -v ninja >/dev/null || \
@@ -85,6 +86,12 @@ bench:
 	$(CONFIGURE) -B build-bench -DSTAVE_TESTS=OFF -DSTAVE_BENCH=ON
 	$(COMPILE) build-bench -j$(JOBS)
 	build-bench/bin/stave-bench $(BENCH_FLAGS)
+
+# stave-server beside redis-server: throughput, CPU by command, memory a key, start. About ten minutes, 6 GB in /tmp.
+bench-server:
+	scripts/install-packages.sh test
+	$(MAKE) all
+	bench/server/main.py --stave stave=$(BUILD)/bin/stave-server $(BENCH_SERVER_FLAGS)
 
 install: all
 	cmake --install $(BUILD)

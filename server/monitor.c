@@ -10,6 +10,17 @@
 #include "server/secret.h"
 #include "server/server.h"
 
+/* What is longer is cut, and what is left out named: a line goes to every monitor. */
+#define SHOWN_SIZE_MAX ((size_t)65536)
+
+static enum stave_status append_argument(struct stave_bytes argument, struct buffer *line)
+{
+    if (argument.size <= SHOWN_SIZE_MAX) return words_quote(line, argument);
+    const enum stave_status status = words_quote(line, stave_bytes(argument.data, SHOWN_SIZE_MAX));
+    if (status != STAVE_OK) return status;
+    return buffer_append_format(line, "... (%zu more bytes)", argument.size - SHOWN_SIZE_MAX);
+}
+
 static enum stave_status append_arguments(const struct call *call, struct buffer *line)
 {
     enum stave_status status = STAVE_OK;
@@ -17,7 +28,7 @@ static enum stave_status append_arguments(const struct call *call, struct buffer
         status = buffer_append(line, " ", 1);
         if (status != STAVE_OK) break;
         const bool is_secret = secret_argument(call->command, call->arguments, call->argument_count, i);
-        status = words_quote(line, is_secret ? stave_text("(redacted)") : call->arguments[i]);
+        status = append_argument(is_secret ? stave_text("(redacted)") : call->arguments[i], line);
     }
     return status;
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* CLIENT, without KILL. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/memory.h"
 #include "net/words.h"
 #include "server/command/connection.h"
 #include "server/command/help.h"
@@ -108,50 +110,98 @@ enum stave_status client_info(struct call *call)
     return reply_buffer(call, &text, append_client(call->client, server_now_ms(), &text));
 }
 
-static bool has_id(struct call *call, uint64_t id)
+/* The clients of all loops, by their ids; each is listed once, however often it is asked for. */
+struct listed {
+    struct client *client;
+    bool is_shown;
+};
+
+static int compare_ids(const void *a, const void *b)
 {
-    for (size_t i = 3; i < call->argument_count; i++) {
-        int64_t wanted;
-        if (!call_integer_between(call, i, INT64_MIN, INT64_MAX, "ERR Invalid client ID", &wanted))
-            return false;
-        if (wanted > 0 && (uint64_t)wanted == id) return true;
-    }
-    return false;
+    const uint64_t left = ((const struct listed *)a)->client->id;
+    const uint64_t right = ((const struct listed *)b)->client->id;
+    return left < right ? -1 : left > right;
 }
 
-/* The ids of LIST ID are numbers; false: the answer has been given. */
-static bool check_ids(struct call *call)
+static struct listed *gather_clients(struct server *server, size_t *ret_count)
 {
-    for (size_t i = 3; i < call->argument_count; i++) {
-        int64_t unused;
-        if (!call_integer_between(call, i, INT64_MIN, INT64_MAX, "ERR Invalid client ID", &unused))
-            return false;
+    size_t count = 0;
+    for (struct client *client = client_next(server, NULL); client != NULL;
+         client = client_next(server, client))
+        count++;
+    struct listed *listed = memory_alloc_zero(count + 1, sizeof(*listed));
+    if (listed == NULL) return NULL;
+    *ret_count = 0;
+    for (struct client *client = client_next(server, NULL); client != NULL;
+         client = client_next(server, client))
+        if (!(client->flags & CLIENT_KILLED)) listed[(*ret_count)++].client = client;
+    qsort(listed, *ret_count, sizeof(*listed), compare_ids);
+    return listed;
+}
+
+static struct listed *find_client(struct listed *listed, size_t count, int64_t id)
+{
+    size_t low = 0;
+    size_t high = count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if ((int64_t)listed[middle].client->id < id)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return true;
+    return low < count && (int64_t)listed[low].client->id == id ? &listed[low] : NULL;
+}
+
+/* Those of LIST ID, in the order in which they are asked for. */
+static enum stave_status append_by_id(struct call *call, struct listed *listed, size_t count,
+                                      struct buffer *text, bool *ret_refused)
+{
+    const uint64_t now_ms = server_now_ms();
+    enum stave_status status = STAVE_OK;
+    for (size_t i = 3; i < call->argument_count && status == STAVE_OK; i++) {
+        int64_t id;
+        *ret_refused = !call_integer_between(call, i, INT64_MIN, INT64_MAX, "ERR Invalid client ID", &id);
+        if (*ret_refused) return STAVE_OK;
+        struct listed *found = find_client(listed, count, id);
+        if (found == NULL || found->is_shown) continue;
+        found->is_shown = true;
+        status = append_client(found->client, now_ms, text);
+    }
+    return status;
+}
+
+static enum stave_status append_all(const struct listed *listed, size_t count, struct buffer *text)
+{
+    const uint64_t now_ms = server_now_ms();
+    enum stave_status status = STAVE_OK;
+    for (size_t i = 0; i < count && status == STAVE_OK; i++)
+        status = append_client(listed[i].client, now_ms, text);
+    return status;
 }
 
 enum stave_status client_list(struct call *call)
 {
     enum client_type type = CLIENT_TYPE_NORMAL;
-    bool by_id = false;
-    if (call->argument_count == 4 && call_is(call, 2, "type")) {
-        if (!client_type_parse(call, 3, &type)) return STAVE_OK;
-    } else if (call->argument_count > 3 && call_is(call, 2, "id")) {
-        if (!check_ids(call)) return STAVE_OK;
-        by_id = true;
-    } else if (call->argument_count != 2) {
-        return call_syntax_error(call);
-    }
+    const bool by_id = call->argument_count > 3 && call_is(call, 2, "id");
+    const bool by_type = call->argument_count == 4 && call_is(call, 2, "type");
+    if (by_type && !client_type_parse(call, 3, &type)) return STAVE_OK;
+    if (!by_id && !by_type && call->argument_count != 2) return call_syntax_error(call);
 
+    size_t count = 0;
+    struct listed *listed = gather_clients(call->server, &count);
+    if (listed == NULL) return STAVE_NO_MEMORY;
     struct buffer text = {0};
+    bool is_refused = false;
     enum stave_status status = STAVE_OK;
-    const uint64_t now_ms = server_now_ms();
-    struct client *client = type == CLIENT_TYPE_NORMAL ? client_next(call->server, NULL) : NULL;
-    for (; client != NULL && status == STAVE_OK; client = client_next(call->server, client)) {
-        if (client->flags & CLIENT_KILLED) continue;
-        if (!by_id || has_id(call, client->id)) status = append_client(client, now_ms, &text);
-    }
-    return reply_buffer(call, &text, status);
+    if (by_id)
+        status = append_by_id(call, listed, count, &text, &is_refused);
+    else if (type == CLIENT_TYPE_NORMAL)
+        status = append_all(listed, count, &text);
+    memory_free(listed);
+    if (!is_refused) return reply_buffer(call, &text, status);
+    buffer_free(&text);
+    return STAVE_OK;
 }
 
 /* ------------------------------------------------------------------ names */

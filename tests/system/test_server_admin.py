@@ -41,6 +41,12 @@ class Clients(ServerTest):
         own = clients(self.client)[-1 if clients(self.client)[0]["name"] == "other" else 0]
         self.assertEqual("client|list", own["cmd"])
 
+    def test_a_list_by_ids_keeps_their_order_and_names_none_twice(self):
+        first, second = self.connect(), self.connect()
+        ids = [second("CLIENT", "ID"), first("CLIENT", "ID")]
+        lines = self.client("CLIENT", "LIST", "ID", *ids, 123456789, *ids).decode().splitlines()
+        self.assertEqual([f"id={number}" for number in ids], [line.split(" ")[0] for line in lines])
+
     def test_a_killed_client_is_gone_and_does_no_more(self):
         other = self.connect()
         number = other("CLIENT", "ID")
@@ -88,6 +94,8 @@ class Clients(ServerTest):
         self.assertIn('"SET" "key" "a \\"quoted\\" \\x01 value"', lines[0])
         self.assertNotIn("secret", lines[1])
         self.assertIn('"GET" "key"', lines[2])
+        self.client("SET", "key", "x" * 100000)
+        self.assertTrue(monitor.read_line().endswith(b"... (34464 more bytes)"))
         monitor.close()
         self.assertTrue(wait_until(lambda: info(self.client)["monitor_clients"] == "0"))
 

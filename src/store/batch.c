@@ -508,7 +508,7 @@ enum stave_status stave_batch_commit(struct stave_batch *batch, const struct sta
     if (status != STAVE_OK) return status;
     struct plan *plan = memory_alloc(sizeof(*plan));
     if (plan == NULL) return no_memory(batch);
-    uint64_t sequence = atomic_load(&store->sequence);
+    uint64_t sequence = store_newest(store);
     do {
         status = prepare(batch, plan);
         if (status == STAVE_OK) {

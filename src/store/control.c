@@ -65,20 +65,27 @@ enum stave_status stave_sync(struct stave *handle)
 
 uint64_t stave_sequence(struct stave *handle)
 {
-    return guard_store(handle) != STAVE_OK ? 0 : atomic_load(&handle->store->sequence);
+    return guard_store(handle) != STAVE_OK ? 0 : store_newest(handle->store);
+}
+
+/* Segments are removed when all that they held is durable. */
+static uint64_t newest_durable(const struct store *store)
+{
+    const uint64_t durable = atomic_load(&store->durable_sequence);
+    return durable > store->sequence_floor ? durable : store->sequence_floor;
 }
 
 uint64_t stave_durable_sequence(struct stave *handle)
 {
-    return guard_store(handle) != STAVE_OK ? 0 : atomic_load(&handle->store->durable_sequence);
+    return guard_store(handle) != STAVE_OK ? 0 : newest_durable(handle->store);
 }
 
 enum stave_status stave_sync_start(struct stave *handle, uint64_t sequence)
 {
     const enum stave_status status = guard_writable(handle);
     if (status != STAVE_OK) return status;
-    if (sequence > atomic_load(&handle->store->sequence)) return STAVE_INVALID;
-    if (sequence <= atomic_load(&handle->store->durable_sequence)) return STAVE_OK;
+    if (sequence > store_newest(handle->store)) return STAVE_INVALID;
+    if (sequence <= newest_durable(handle->store)) return STAVE_OK;
     sync_ask(handle->store, sequence);
     return STAVE_OK;
 }
@@ -186,8 +193,8 @@ enum stave_status stave_stats(struct stave *handle, struct stave_stats *ret_stat
         .checkpoint_count = atomic_load(&counters->checkpoints),
         .checkpoint_written = atomic_load(&counters->checkpoint_written),
         .expired_count = atomic_load(&counters->expired),
-        .sequence = atomic_load(&store->sequence),
-        .durable_sequence = atomic_load(&store->durable_sequence),
+        .sequence = store_newest(store),
+        .durable_sequence = newest_durable(store),
         .open_time_us = store->open_time_us,
         .open_replayed = store->open_replayed,
         .open_from_checkpoint = store->open_from_checkpoint,

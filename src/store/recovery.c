@@ -660,6 +660,8 @@ static void take_sequence(struct recovery *recovery)
         if (store->segments[i]->last_sequence > sequence) sequence = store->segments[i]->last_sequence;
     atomic_store(&store->sequence, sequence);
     atomic_store(&store->durable_sequence, sequence);
+    /* The floor of feeds stands behind the last record of every log segment that was removed. */
+    store->sequence_floor = store->feed_floor > 0 ? store->feed_floor - 1 : 0;
 }
 
 enum stave_status recovery_run(struct store *store, const struct manifest *manifest, bool may_retry,

@@ -139,6 +139,7 @@ struct store {
     uint64_t spare_attempts;        /* write_lock; how often the syncer tried to make one */
     uint64_t counter;               /* write_lock; next low half of a sequence */
     _Atomic uint64_t sequence;      /* newest published */
+    uint64_t sequence_floor;        /* set by recovery: the newest one of segments that are gone */
     _Atomic uint64_t batch_version; /* odd while a batch, or a refresh, is being applied */
     uint32_t incarnation;           /* write_lock; highest ever listed */
     uint32_t next_segment_id;       /* write_lock */
@@ -235,6 +236,13 @@ static inline uint64_t location_offset(const struct segment *segment, uint64_t l
 static inline uint64_t location_in(const struct segment *segment, uint64_t offset)
 {
     return ((uint64_t)segment->first_slot << SLOT_SHIFT) + offset / LOCATION_UNIT;
+}
+
+/* The newest sequence ever handed out: its record may be gone since, and the index too. */
+static inline uint64_t store_newest(const struct store *store)
+{
+    const uint64_t sequence = atomic_load(&store->sequence);
+    return sequence > store->sequence_floor ? sequence : store->sequence_floor;
 }
 
 static inline uint32_t sequence_incarnation(uint64_t sequence)

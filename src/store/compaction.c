@@ -479,13 +479,13 @@ bool compaction_turn(struct store *store)
     return has_gained;
 }
 
-/* A tail that cannot be rolled because the disk is full is left out. */
+/* A tail that cannot be rolled because the disk is full, or for the number of segments, is left out. */
 static enum stave_status roll_tail(struct store *store)
 {
     mutex_lock(&store->write_lock);
     const enum stave_status status = writer_roll(store);
     mutex_unlock(&store->write_lock);
-    return status == STAVE_FULL ? STAVE_OK : status;
+    return status == STAVE_FULL || status == STAVE_LIMIT ? STAVE_OK : status;
 }
 
 static enum stave_status compact_all(struct store *store, enum pick_mode mode, struct progress *progress)

@@ -13,6 +13,7 @@
 #include "store/sync.h"
 
 #define RESERVE_FILE_NAME "RESERVE"
+#define SEGMENT_COUNT_RESERVED 1024 /* of STAVE_SEGMENT_COUNT_MAX, for compaction and for opening */
 #define PREPARED_NAP_NS UINT64_C(20000)
 #define SLOT_TAKEN UINT32_MAX /* in slot_quarantine: given out, not in the slot table yet */
 
@@ -84,13 +85,25 @@ static void slots_return(struct store *store, const struct segment *segment)
 
 /* ------------------------------------------------------------------ making one */
 
+/*
+ * Writers stop short of the limit, so that compaction has room to merge, and a store that has reached it can
+ * be opened (its first segment) and closed again and again.
+ */
+static size_t count_limit(const struct store *store, const struct segment *segment)
+{
+    if (segment->kind == SEGMENT_OUTPUT || store->tail == NULL) return STAVE_SEGMENT_COUNT_MAX - 2;
+    return STAVE_SEGMENT_COUNT_MAX - SEGMENT_COUNT_RESERVED;
+}
+
 static enum stave_status take_identity(struct store *store, struct segment *segment, struct error *error)
 {
     mutex_lock(&store->write_lock);
     enum stave_status status = STAVE_OK;
-    if (store->segment_count + 2 >= STAVE_SEGMENT_COUNT_MAX || store->next_segment_id == UINT32_MAX)
-        status = error_set(error, STAVE_LIMIT, 0, "%s: %zu segments, more are not allowed", store->dir.path,
-                           store->segment_count);
+    if (store->segment_count >= count_limit(store, segment) || store->next_segment_id == UINT32_MAX)
+        status = error_set(error, STAVE_LIMIT, 0,
+                           "%s: %zu segments, more are not allowed; with a larger segment_size compaction "
+                           "makes fewer of them",
+                           store->dir.path, store->segment_count);
     else if (slots_take(store, segment->slot_count, &segment->first_slot) != STAVE_OK)
         status = error_set(error, STAVE_LIMIT, 0, "%s: no address space left for a segment of %llu bytes",
                            store->dir.path, (unsigned long long)segment->capacity);

@@ -375,7 +375,7 @@ enum stave_status writer_start(struct store *store, bool may_use_reserve, struct
         store->sealing = NULL;
         mutex_unlock(&store->write_lock);
         status = syncer_turn_segments(store);
-        if (status == STAVE_FULL) return STAVE_OK;
+        if (status == STAVE_FULL || status == STAVE_LIMIT) return STAVE_OK;
     }
     if (status != STAVE_OK) store_last_error(store, error);
     return status;
@@ -394,7 +394,8 @@ enum stave_status writer_finish(struct store *store, struct error *error)
     struct segment *gone[2];
     size_t gone_count = 0;
     enum stave_status status = syncer_turn_segments(store);
-    if (status == STAVE_FULL && store->sealing == NULL) status = STAVE_OK; /* only a spare is missing */
+    /* Only a spare is missing. */
+    if ((status == STAVE_FULL || status == STAVE_LIMIT) && store->sealing == NULL) status = STAVE_OK;
     if (status == STAVE_OK) status = sync_to(store, atomic_load(&store->sequence));
     if (status != STAVE_OK) {
         store_last_error(store, error);

@@ -42,6 +42,7 @@ enum {
     MANIFEST_SIZE_MAX =
         MANIFEST_SIZE_MIN + MANIFEST_SPACE_MAX * SPACE_SIZE + MANIFEST_SEGMENT_MAX * SEGMENT_SIZE,
     SPARE_STEP = 65536,
+    SPARE_LEAST = 4096,
 };
 
 static const uint8_t magic[8] = {'S', 'T', 'A', 'V', 'E', 'M', 'A', 'N'};
@@ -597,6 +598,10 @@ enum stave_status manifest_ensure_spare(const struct dir *dir, const struct mani
     status = file_disk_size(&file, &has, error);
     if (status != STAVE_OK) goto done;
     if (has < wanted) status = file_allocate(&file, 0, wanted, error);
+    if (status == STAVE_FULL) { /* on a full disk what the next one needs, and a few segments more */
+        const uint64_t least = align_up(size + SPARE_LEAST, SPARE_LEAST);
+        status = has >= least ? STAVE_OK : file_allocate(&file, 0, least, error);
+    }
 
 done:
     (void)file_close(&file, NULL); /* holds nothing yet */

@@ -74,7 +74,7 @@ static bool prepare_step(struct store *store)
     uint64_t wanted = granted + step < end + step ? end + step : granted + step;
     if (wanted > end + ahead) wanted = end + ahead;
     if (wanted > most) wanted = most;
-    const bool granted_more = wanted > granted && writer_grant(tail, wanted, NULL) == STAVE_OK;
+    const bool granted_more = wanted > granted && writer_grant(store, tail, wanted, NULL) == STAVE_OK;
     const bool more = granted_more && (wanted == most || wanted < atomic_load(&tail->end) + ahead);
     atomic_store(&tail->preparing, false);
     return more;

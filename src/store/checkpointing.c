@@ -8,6 +8,7 @@
 #include "store/operation.h"
 #include "store/rebuild.h"
 #include "store/replay.h"
+#include "store/reserve.h"
 #include "store/segments.h"
 #include "store/sync.h"
 
@@ -626,6 +627,8 @@ static void finish(struct checkpointing *writing, enum stave_status status)
 enum stave_status checkpoint_write(struct store *store, bool in_background, struct error *error)
 {
     struct checkpointing writing = {.store = store, .file = FILE_NONE, .in_background = in_background};
+    if (reserve_cover(store, 0) != STAVE_OK) /* D1 */
+        return error_set(error, STAVE_FULL, 0, "%s: the disk is full", store->dir.path);
     mutex_lock(&store->upkeep_lock);
     enum stave_status status = prepare(&writing, error);
     if (status == STAVE_OK) status = take_image(&writing, error);

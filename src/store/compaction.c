@@ -10,6 +10,7 @@
 #include "store/background.h"
 #include "store/operation.h"
 #include "store/pressure.h"
+#include "store/reserve.h"
 #include "store/segments.h"
 #include "store/sync.h"
 #include "store/writer.h"
@@ -394,7 +395,7 @@ static enum stave_status run_pick(struct run *run, uint64_t *ret_gained)
     if (status == STAVE_OK) {
         *ret_gained = run->pick.size > written ? run->pick.size - written : 0;
         if (run->pick.is_dead) run->store->has_strays = true;
-        reserve_keep(run->store);
+        (void)reserve_keep(run->store);
     } else if (status != STAVE_CANCELLED && run->error.status != STAVE_OK) {
         (void)store_note_error(run->store, &run->error);
     }
@@ -437,12 +438,21 @@ static enum stave_status run_or_relieve(struct store *store, enum pick_mode mode
 
 /* ------------------------------------------------------------------ who asks for it */
 
-static bool disk_is_full(struct store *store)
+/* Until there is nothing left to gain, or the disk has room. */
+static enum stave_status relieve(struct store *store, uint32_t id_end, struct progress *progress,
+                                 uint64_t *ret_gained)
 {
-    mutex_lock(&store->write_lock);
-    const bool is_full = store->spare == NULL && store->spare_status == STAVE_FULL;
-    mutex_unlock(&store->write_lock);
-    return is_full;
+    if (!atomic_load(&store->disk_is_full)) return STAVE_END;
+    const enum stave_status status = run_or_relieve(store, PICK_FULL, id_end, progress, ret_gained);
+    if (status == STAVE_END) atomic_store(&store->disk_is_full, false);
+    return status;
+}
+
+void compaction_drop_dead(struct store *store)
+{
+    uint64_t unused;
+    enum stave_status status = STAVE_OK;
+    while (status == STAVE_OK) status = run_once(store, PICK_DEAD, UINT32_MAX, NULL, &unused);
 }
 
 static bool is_dead_large_of(const struct segment *segment, const struct segment *log)
@@ -471,8 +481,7 @@ bool compaction_turn(struct store *store)
     uint64_t gained = 0;
     pressure_turn_begin(store);
     enum stave_status status = run_or_relieve(store, PICK_DUE, UINT32_MAX, NULL, &gained);
-    if (status == STAVE_END && disk_is_full(store))
-        status = run_or_relieve(store, PICK_FULL, UINT32_MAX, NULL, &gained);
+    if (status == STAVE_END) status = relieve(store, UINT32_MAX, NULL, &gained);
     const bool has_gained =
         (status == STAVE_OK && gained > 0) || (status == STAVE_END && release_large(store));
     pressure_turn_end(store, has_gained);
@@ -497,7 +506,8 @@ static enum stave_status compact_all(struct store *store, enum pick_mode mode, s
     enum stave_status result = STAVE_OK;
     for (;;) {
         uint64_t gained = 0;
-        const enum stave_status status = run_or_relieve(store, mode, id_end, progress, &gained);
+        enum stave_status status = run_or_relieve(store, mode, id_end, progress, &gained);
+        if (status == STAVE_END && mode == PICK_DUE) status = relieve(store, id_end, progress, &gained);
         if (status == STAVE_CORRUPT || status == STAVE_IO) { /* once more, without the damaged one */
             if (result != STAVE_OK && status == STAVE_IO) return result;
             result = status;

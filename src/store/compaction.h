@@ -31,6 +31,7 @@ enum pick_mode {
     PICK_DUE,  /* what the options ask for */
     PICK_FULL, /* the disk is full: what gives most back for the least copying */
     PICK_ALL,  /* every segment, oldest first */
+    PICK_DEAD, /* only what is wholly dead */
 };
 
 struct pick {
@@ -120,6 +121,9 @@ struct pace {
 
 void pace_begin(struct pace *pace, bool in_background);
 enum stave_status pace_wait(struct store *store, struct pace *pace, uint64_t size);
+
+/* Alone at open, on a full disk: removes what is wholly dead, which takes no room. */
+void compaction_drop_dead(struct store *store);
 
 /* ------------------------------------------------------------------ compaction_output.c */
 

@@ -403,6 +403,7 @@ void compaction_pick(struct store *store, enum pick_mode mode, uint32_t id_end, 
         order(&survey, by_age);
         if (!take_dead(&survey, ret_pick)) (void)take(store, &survey, is_any, 1, ret_pick);
         break;
+    case PICK_DEAD: (void)take_dead(&survey, ret_pick); break;
     }
     memory_free(survey.candidates);
 }

@@ -14,10 +14,12 @@
 #include "os/clock.h"
 #include "os/random.h"
 #include "store/background.h"
+#include "store/compaction.h"
 #include "store/operation.h"
 #include "store/options.h"
 #include "store/recovery.h"
 #include "store/refresh.h"
+#include "store/reserve.h"
 #include "store/segments.h"
 #include "store/writer.h"
 
@@ -32,7 +34,7 @@
 /* ------------------------------------------------------------------ the object */
 
 struct lock_of {
-    struct mutex *mutexes[7];
+    struct mutex *mutexes[8];
     struct condition *conditions[5];
 };
 
@@ -40,7 +42,7 @@ static struct lock_of locks_of(struct store *store)
 {
     return (struct lock_of){
         {&store->write_lock, &store->sync_lock, &store->manifest_lock, &store->upkeep_lock,
-         &store->thread_lock, &store->error_lock, &store->load_lock},
+         &store->thread_lock, &store->error_lock, &store->load_lock, &store->reserve_lock},
         {&store->roll_done, &store->sync_done, &store->preparer_wake, &store->syncer_wake,
          &store->worker_wake},
     };
@@ -233,6 +235,7 @@ static enum stave_status start_writer(struct store *store, struct recovery *reco
     if (status == STAVE_FULL) {
         status = manifest_install(store, error);
         if (status == STAVE_OK) recovery_clean(recovery);
+        if (status == STAVE_OK) compaction_drop_dead(store); /* victims that a crash has left */
         if (status == STAVE_OK) status = writer_start(store, true, error);
     } else if (status == STAVE_OK) {
         recovery_clean(recovery);
@@ -252,7 +255,7 @@ static enum stave_status start_writing(struct store *store, const struct manifes
     recovery_free(recovery);
     memory_free(recovery);
     if (status != STAVE_OK) return status;
-    reserve_keep(store);
+    (void)reserve_keep(store);
     return background_start(store, error);
 }
 

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "os/clock.h"
 #include "store/background.h"
+#include "store/pressure.h"
 #include "store/segments.h"
 #include "store/sync.h"
 #include "store/writer.h"
@@ -229,10 +230,14 @@ enum stave_status operation_write(struct store *store, struct change *change, ui
 {
     const struct stave_write asked = change->write;
     uint64_t sequence = 0;
+    bool may_come_back = true; /* room, on a full disk */
     enum stave_status status;
     do {
         change->write = asked;
         status = attempt(store, change, &sequence);
+        if (status != STAVE_FULL || change->kind != RECORD_TOMBSTONE || !may_come_back) continue;
+        may_come_back = pressure_relief(store); /* once more in any case: a turn under way may have gained */
+        status = STAVE_WOULD_BLOCK;
     } while (status == STAVE_WOULD_BLOCK);
     segment_discard(store, change->large);
     if (status != STAVE_OK) return status;

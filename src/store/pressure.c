@@ -55,6 +55,20 @@ bool pressure_wait(struct store *store, uint64_t size)
     return waited;
 }
 
+bool pressure_relief(struct store *store)
+{
+    mutex_lock(&store->write_lock);
+    const uint64_t first = store->relief_begun + 1;
+    const bool waits = !store->options.manual_compaction;
+    while (waits && store->relief_ended < first && atomic_load(&store->failed) == STAVE_OK) {
+        background_wake_worker(store);
+        condition_wait(&store->roll_done, &store->write_lock);
+    }
+    const bool gained = waits && store->relief_gained && atomic_load(&store->failed) == STAVE_OK;
+    mutex_unlock(&store->write_lock);
+    return gained;
+}
+
 void pressure_turn_begin(struct store *store)
 {
     mutex_lock(&store->write_lock);

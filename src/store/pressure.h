@@ -30,6 +30,12 @@ bool pressure_is_near(const struct store *store);
  */
 bool pressure_wait(struct store *store, uint64_t size);
 
+/*
+ * No lock held, and no part of the upkeep. A delete has found the disk full: waits for the next turn of
+ * compaction. True: it has given disk back.
+ */
+bool pressure_relief(struct store *store);
+
 /* Worker: around each look for something to compact. `gained`: disk came back. */
 void pressure_turn_begin(struct store *store);
 void pressure_turn_end(struct store *store, bool gained);

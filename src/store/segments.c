@@ -10,10 +10,11 @@
 #include "base/memory.h"
 #include "os/clock.h"
 #include "os/random.h"
+#include "store/reserve.h"
 #include "store/sync.h"
 
-#define RESERVE_FILE_NAME "RESERVE"
-#define SEGMENT_COUNT_RESERVED 1024 /* of STAVE_SEGMENT_COUNT_MAX, for compaction and for opening */
+#define SEGMENT_COUNT_RESERVED 1024        /* of STAVE_SEGMENT_COUNT_MAX, for compaction and for opening */
+#define MANIFEST_ROOM (UINT64_C(16) << 10) /* of RESERVE, for each that finds no other */
 #define PREPARED_NAP_NS UINT64_C(20000)
 #define SLOT_TAKEN UINT32_MAX /* in slot_quarantine: given out, not in the slot table yet */
 
@@ -113,24 +114,36 @@ static enum stave_status take_identity(struct store *store, struct segment *segm
     return status;
 }
 
-/* The blocks of RESERVE become the new file's, when the disk has no others. */
+/* The blocks of RESERVE become the file's, which found no others (D2). */
+static enum stave_status take_reserve(struct store *store, struct segment *segment, const char *name,
+                                      uint64_t allocate, struct error *error)
+{
+    (void)file_close(&segment->file, NULL);
+    (void)dir_unlink(&store->dir, name, NULL);
+    if (reserve_take(store, name) != STAVE_OK) return STAVE_FULL;
+    enum stave_status status = file_open(&store->dir, name, true, &segment->file, error);
+    if (status == STAVE_OK) status = file_allocate(&segment->file, 0, allocate, error);
+    if (status == STAVE_OK) return status;
+    (void)file_close(&segment->file, NULL);
+    reserve_return(store, name);
+    return status;
+}
+
 static enum stave_status make_file(struct store *store, struct segment *segment, uint64_t allocate,
                                    bool reserve, struct error *error)
 {
     char name[SEGMENT_FILE_NAME_SIZE];
     segment_file_name(segment->id, name);
+    if (segment->kind == SEGMENT_LARGE && reserve_cover(store, 0) != STAVE_OK) /* D1 */
+        return error_set(error, STAVE_FULL, 0, "%s: the disk is full", store->dir.path);
     enum stave_status status = file_create_over(&store->dir, name, &segment->file, error);
-    if (status != STAVE_OK) return status;
-    status = file_allocate(&segment->file, 0, allocate, error);
-    if (status != STAVE_FULL || !reserve) return status;
-
-    (void)file_close(&segment->file, NULL);
-    (void)dir_unlink(&store->dir, name, NULL);
-    if (dir_rename(&store->dir, RESERVE_FILE_NAME, name, NULL) != STAVE_OK) return status;
-    atomic_store(&store->reserve_size, 0);
-    status = file_open(&store->dir, name, true, &segment->file, error);
-    if (status != STAVE_OK) return status;
-    return file_allocate(&segment->file, 0, allocate, error);
+    if (status == STAVE_OK) status = file_allocate(&segment->file, 0, allocate, error);
+    if (status != STAVE_FULL) return status;
+    atomic_store(&store->disk_is_full, true);
+    if (!reserve) return status;
+    if (segment->kind == SEGMENT_OUTPUT) return take_reserve(store, segment, name, allocate, error);
+    return reserve_give(store, allocate) ? file_allocate(&segment->file, 0, allocate, error)
+                                         : status; /* D4 */
 }
 
 static enum stave_status write_header(struct store *store, struct segment *segment, struct error *error)
@@ -538,6 +551,12 @@ enum stave_status manifest_install(struct store *store, struct error *error)
         status = manifest_write(&store->dir, &manifest, error);
     else
         error_set(error, status, 0, "%s: no memory for the manifest", store->dir.path);
+    if (status == STAVE_FULL && reserve_give(store, MANIFEST_ROOM)) /* D4 */
+        status = manifest_write(&store->dir, &manifest, error);
+    const bool lacks_spare = status == STAVE_OK && atomic_load(&store->disk_is_full) &&
+                             manifest_ensure_spare(&store->dir, &manifest, NULL) == STAVE_FULL;
+    if (lacks_spare && reserve_give(store, MANIFEST_ROOM))
+        (void)manifest_ensure_spare(&store->dir, &manifest, NULL);
     manifest_free(&manifest);
     mutex_unlock(&store->manifest_lock);
     if (status != STAVE_FAILED) return status;
@@ -557,36 +576,6 @@ bool manifest_may_list(struct store *store, uint32_t id)
     const bool may_list = !is_read || manifest_find_segment(&manifest, id) != NULL;
     manifest_free(&manifest);
     return may_list;
-}
-
-/* ------------------------------------------------------------------ reserve */
-
-static uint64_t reserve_wanted(struct store *store)
-{
-    uint64_t wanted = 0;
-    mutex_lock(&store->write_lock);
-    for (size_t i = 0; i < store->segment_count; i++) {
-        const struct segment *segment = store->segments[i];
-        if (segment->kind == SEGMENT_LARGE || !segment->sealed) continue;
-        const uint64_t end = atomic_load(&segment->end);
-        if (end > wanted) wanted = end;
-    }
-    mutex_unlock(&store->write_lock);
-    return wanted;
-}
-
-void reserve_keep(struct store *store)
-{
-    const uint64_t wanted = reserve_wanted(store);
-    if (wanted == 0) return;
-    struct file file = FILE_NONE;
-    uint64_t size = 0;
-    enum stave_status status = file_open(&store->dir, RESERVE_FILE_NAME, true, &file, NULL);
-    if (status == STAVE_NOT_FOUND) status = file_create(&store->dir, RESERVE_FILE_NAME, &file, NULL);
-    if (status == STAVE_OK) status = file_size(&file, &size, NULL);
-    if (status == STAVE_OK && size < wanted) status = file_allocate(&file, 0, wanted, NULL);
-    if (status == STAVE_OK) atomic_store(&store->reserve_size, size < wanted ? wanted : size);
-    (void)file_close(&file, NULL);
 }
 
 /* ------------------------------------------------------------------ accounting; write_lock */

@@ -10,7 +10,7 @@
 /*
  * Makes the file of a new segment: header written, `allocate` bytes allocated (at least the header's page),
  * directory synced, mapped if it is to be. It has its slots, but is neither in the slot table nor in the
- * manifest. `capacity` is the most it can ever hold (decides the slots). `reserve`: may take the blocks of
+ * manifest. `capacity` is the most it can ever hold (decides the slots). `reserve`: may take what it needs of
  * RESERVE when the disk is full. Takes write_lock inside. Result STAVE_OK, STAVE_FULL, STAVE_LIMIT (segments,
  * address space), STAVE_IO, STAVE_NO_MEMORY.
  */
@@ -67,9 +67,6 @@ enum stave_status manifest_install(struct store *store, struct error *error);
 bool manifest_may_list(struct store *store, uint32_t id);
 /* write_lock, or alone: what manifest_install writes. */
 enum stave_status manifest_of(const struct store *store, struct manifest *ret_manifest);
-
-/* Keeps RESERVE as large as the largest sealed segment that compaction may have to copy (P9); best effort. */
-void reserve_keep(struct store *store);
 
 /* Keeps `error` for stave_last_error, and returns its status. */
 enum stave_status store_note_error(struct store *store, const struct error *error);

@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "os/clock.h"
 #include "store/background.h"
+#include "store/reserve.h"
 #include "store/segments.h"
 #include "store/writer.h"
 
@@ -22,6 +23,7 @@
 #define IDLE_NS (UINT64_C(1000) * NS_PER_MS)
 #define DURABLE_ROLLS 3u
 #define SPARE_ALLOCATION (UINT64_C(1) << 20)
+#define SPARE_ALLOCATION_MIN (SEGMENT_HEADER_SIZE + DELETE_RESERVE + MAP_PAGE_SIZE)
 
 /* ------------------------------------------------------------------ failure and waking */
 
@@ -189,6 +191,7 @@ void sync_ask(struct store *store, uint64_t sequence)
 
 /* ------------------------------------------------------------------ sealing and spares */
 
+/* On a full disk it is as small as deletes need it: D1. */
 static enum stave_status make_spare(struct store *store, struct segment **ret_spare, struct error *error)
 {
     mutex_lock(&store->write_lock);
@@ -198,13 +201,21 @@ static enum stave_status make_spare(struct store *store, struct segment **ret_sp
     const bool always = atomic_load(&store->sync_mode) == STAVE_SYNC_ALWAYS;
     if (wanted + 2 * SEGMENT_HEADER_SIZE + MAP_PAGE_SIZE > capacity)
         capacity = align_up(wanted + 2 * SEGMENT_HEADER_SIZE, MAP_PAGE_SIZE) + MAP_PAGE_SIZE;
-    const uint64_t allocation =
-        capacity < SPARE_ALLOCATION ? align_up(capacity, MAP_PAGE_SIZE) : SPARE_ALLOCATION;
+    uint64_t allocation = capacity < SPARE_ALLOCATION ? align_up(capacity, MAP_PAGE_SIZE) : SPARE_ALLOCATION;
+    const uint64_t least = align_up(SPARE_ALLOCATION_MIN, MAP_PAGE_SIZE);
     struct segment *spare = NULL;
-    const enum stave_status status = segment_create(store, SEGMENT_LOG, capacity, allocation, 0,
-                                                    store->starts_from_reserve, &spare, error);
+    enum stave_status status = reserve_keep(store);
+    if (status == STAVE_OK)
+        status = segment_create(store, SEGMENT_LOG, capacity, allocation, 0, false, &spare, error);
+    if (status == STAVE_FULL) {
+        if (allocation > least) allocation = least;
+        const bool has_extra =
+            atomic_load(&store->reserve_size) >= atomic_load(&store->reserve_goal) + allocation;
+        status = segment_create(store, SEGMENT_LOG, capacity, allocation, 0,
+                                has_extra || store->starts_from_reserve, &spare, error);
+    }
     if (status != STAVE_OK) return status;
-    if (!spare->written && !always) (void)writer_grant(spare, allocation, NULL);
+    if (!spare->written && !always) (void)writer_grant(store, spare, allocation, NULL);
     *ret_spare = spare;
     return STAVE_OK;
 }
@@ -300,7 +311,6 @@ enum stave_status syncer_turn_segments(struct store *store)
         spare = NULL;
     }
     struct segment *const sealed = status == STAVE_OK ? sealing : NULL;
-    if (sealed != NULL && atomic_load(&store->reserve_size) < atomic_load(&sealed->end)) reserve_keep(store);
     if (status == STAVE_OK) status = spare_status;
     if (status != STAVE_OK) (void)store_note_error(store, &error);
     finish_turn(store, spare, sealed, status);

@@ -5,7 +5,8 @@
  *   W1  Bytes at and beyond `end` of the tail are not records yet; readers stop before them.
  *   W2  Nothing is stored to through the map above `granted` (no SIGBUS).
  *   W3  The last DELETE_RESERVE allocated bytes of a tail are for deletes, so that a full disk can be deleted
- *       out of; the last MARK_ROOM bytes of a segment are for a MARK. (P9)
+ *       out of, and so are those of its capacity while there is no spare; the last MARK_ROOM bytes of a
+ *       segment are for a MARK. (P9)
  *   W4  The counter goes on from one tail to the next, and no tail is left without a record, so that recovery
  *       can tell whether the end of a tail is missing before it takes what follows. (P3)
  */
@@ -19,10 +20,10 @@
 #include "store/background.h"
 #include "store/pressure.h"
 #include "store/reading.h"
+#include "store/reserve.h"
 #include "store/segments.h"
 #include "store/sync.h"
 
-#define DELETE_RESERVE UINT64_C(16384)
 #define MARK_ROOM UINT64_C(64)
 #define ALLOCATE_STEP_MIN (UINT64_C(1) << 20)
 #define ALLOCATE_STEP_MAX (UINT64_C(16) << 20)
@@ -31,8 +32,20 @@
 
 /* ------------------------------------------------------------------ space in the file */
 
+/* D1: not for what RESERVE does not cover, unless it is for a delete. */
+static enum stave_status allocate(struct store *store, struct segment *segment, uint64_t from, uint64_t to,
+                                  bool is_delete, struct error *error)
+{
+    enum stave_status status = is_delete ? STAVE_OK : reserve_cover(store, to);
+    if (status != STAVE_OK) return error_set(error, status, 0, "%s: the disk is full", store->dir.path);
+    status = file_allocate(&segment->file, from, to - from, error);
+    if (status == STAVE_FULL || !is_delete) atomic_store(&store->disk_is_full, status == STAVE_FULL);
+    return status;
+}
+
 /* Any thread; steps grow with the file, so that a small store stays small. */
-static enum stave_status allocate_to(struct segment *segment, uint64_t size, struct error *error)
+static enum stave_status allocate_to(struct store *store, struct segment *segment, uint64_t size,
+                                     bool is_delete, struct error *error)
 {
     const uint64_t allocated = atomic_load(&segment->allocated);
     if (size <= allocated) return STAVE_OK;
@@ -42,10 +55,10 @@ static enum stave_status allocate_to(struct segment *segment, uint64_t size, str
     uint64_t wanted = align_up(size > allocated + step ? size : allocated + step, MAP_PAGE_SIZE);
     const uint64_t most = align_up(segment->capacity, MAP_PAGE_SIZE);
     if (wanted > most) wanted = most;
-    enum stave_status status = file_allocate(&segment->file, allocated, wanted - allocated, error);
+    enum stave_status status = allocate(store, segment, allocated, wanted, false, error);
     if (status == STAVE_FULL) { /* what is needed may still fit where a step does not */
         wanted = align_up(size, MAP_PAGE_SIZE) < wanted ? align_up(size, MAP_PAGE_SIZE) : wanted;
-        status = file_allocate(&segment->file, allocated, wanted - allocated, error);
+        status = allocate(store, segment, allocated, wanted, is_delete, error);
     }
     if (status != STAVE_OK) return status;
     uint64_t seen = allocated;
@@ -54,11 +67,12 @@ static enum stave_status allocate_to(struct segment *segment, uint64_t size, str
     return STAVE_OK;
 }
 
-enum stave_status writer_grant(struct segment *segment, uint64_t size, struct error *error)
+enum stave_status writer_grant(struct store *store, struct segment *segment, uint64_t size,
+                               struct error *error)
 {
     const uint64_t most = align_up(segment->capacity, MAP_PAGE_SIZE);
     if (size > most) size = most;
-    enum stave_status status = allocate_to(segment, size, error);
+    enum stave_status status = allocate_to(store, segment, size, false, error);
     if (status != STAVE_OK || segment->written) return status;
     const uint64_t granted = atomic_load(&segment->granted);
     if (size <= granted) return STAVE_OK;
@@ -90,9 +104,9 @@ static enum stave_status grant_now(struct store *store, struct segment *tail, ui
     const uint64_t most = align_up(tail->capacity, MAP_PAGE_SIZE);
     if (reserve_end > most) reserve_end = most;
     struct error error = {.status = STAVE_OK};
-    enum stave_status status = allocate_to(tail, reserve_end, &error);
+    enum stave_status status = allocate_to(store, tail, reserve_end, is_delete, &error);
     if (status == STAVE_OK && !tail->written && room_end > atomic_load(&tail->granted))
-        status = writer_grant(tail, granted_end(store, tail, room_end), &error);
+        status = writer_grant(store, tail, granted_end(store, tail, room_end), &error);
     if (status == STAVE_INVALID) { /* a kernel that cannot populate */
         tail->written = true;
         return STAVE_OK;
@@ -181,7 +195,7 @@ enum stave_status writer_make_room(struct store *store, uint64_t size, bool is_d
         enum stave_status status = writable_status(store);
         if (status != STAVE_OK) return status;
         struct segment *tail = store->tail;
-        if (fits(tail, size)) {
+        if (fits(tail, is_delete || store->spare != NULL ? size : size + DELETE_RESERVE)) { /* W3 */
             const uint64_t end = atomic_load_explicit(&tail->end, memory_order_relaxed);
             const uint64_t needed = end + size + MARK_ROOM + DELETE_RESERVE;
             if (needed <= (tail->written ? atomic_load(&tail->allocated) : atomic_load(&tail->granted)))

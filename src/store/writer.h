@@ -7,6 +7,8 @@
 
 #include "store/store.h"
 
+#define DELETE_RESERVE UINT64_C(16384) /* bytes: W3 */
+
 /*
  * write_lock, which is let go and taken again while it waits (*ret_waited, optional, says so: revalidate what
  * was read before). Makes room for `size` bytes of records in the tail, rolling to the next segment when they
@@ -39,7 +41,8 @@ void writer_begin_roll(struct store *store);
 enum stave_status writer_expire(struct store *store, uint64_t hash, uint64_t location);
 
 /* Any thread: gives an open segment blocks, and populated pages if it is mapped, up to `size` bytes. */
-enum stave_status writer_grant(struct segment *segment, uint64_t size, struct error *error);
+enum stave_status writer_grant(struct store *store, struct segment *segment, uint64_t size,
+                               struct error *error);
 
 /*
  * At open for writing: a first tail and spare, manifest installed. STAVE_FULL if there is no room for a tail,

@@ -268,11 +268,20 @@ struct stave_read {
     uint32_t flags;
     uint64_t offset; /* of the part wanted; past the end: an empty value */
     size_t size;     /* at most this much; 0: to the end */
+    uint64_t now_ms; /* what expires later is there, what expires by then is not; 0: the clock decides */
 };
 
-/* As stave_get, for a part of the value (its checksum is not verified), or without waiting for the disk. */
+/*
+ * As stave_get, for a part of the value (its checksum is not verified), without waiting for the disk, or with
+ * expiry as of a moment: several reads as of one moment see no key expire between them (stave_hold_expiry
+ * says how long that holds).
+ */
 STAVE_API enum stave_status stave_get_with(struct stave *store, struct stave_bytes key,
                                            const struct stave_read *read, struct stave_value *ret_value);
+
+/* As stave_info, without waiting for the disk, or with expiry as of a moment. `read` may be NULL. */
+STAVE_API enum stave_status stave_info_with(struct stave *store, struct stave_bytes key,
+                                            const struct stave_read *read, struct stave_info *ret_info);
 
 /* A value read in place. */
 struct stave_view {
@@ -296,15 +305,22 @@ STAVE_API void stave_view_release(struct stave *store, struct stave_view *view);
 
 /*
  * Reads `count` keys at once: no batch is seen in part (P5); single writes made meanwhile may be seen or not,
- * each for itself. ret_statuses[i] is the result for keys[i], and ret_views[i], where that is STAVE_OK, a
- * view that the caller releases.
+ * each for itself. `read` (may be NULL) is for each of them. ret_statuses[i] is the result for keys[i], and
+ * ret_views[i], where that is STAVE_OK, a view that the caller releases.
  */
 STAVE_API enum stave_status stave_multi_get(struct stave *store, const struct stave_bytes *keys, size_t count,
-                                            uint32_t read_flags, struct stave_view *ret_views,
+                                            const struct stave_read *read, struct stave_view *ret_views,
                                             enum stave_status *ret_statuses);
 
 /* Begins to bring what the next reads of these keys need; never fails, never waits. */
 STAVE_API void stave_prefetch(struct stave *store, const struct stave_bytes *keys, size_t count);
+
+/*
+ * From now on, what has not expired at `now_ms` is not removed, so that reads as of that moment find it
+ * however long they take; it is absent to all others as ever. A later call takes the place of an earlier one;
+ * `now_ms` 0 ends it.
+ */
+STAVE_API enum stave_status stave_hold_expiry(struct stave *store, uint64_t now_ms);
 
 /* 4. Writing in detail. */
 
@@ -321,6 +337,7 @@ struct stave_write {
     uint32_t flags;
     uint64_t if_sequence;
     uint64_t expires_at_ms; /* 0: never */
+    uint64_t now_ms;        /* as of which what is there has expired or not; 0: the clock decides */
 };
 
 /* As stave_put, under conditions. *ret_sequence (optional) is the version of the new value. */
@@ -357,7 +374,7 @@ typedef enum stave_update_action (*stave_update_call)(void *context, struct stav
 
 /*
  * Reads, changes and writes one key, atomically against everything. `call` runs outside of all locks, and
- * again when another write came between. `write` (may be NULL) says how durable.
+ * again when another write came between. `write` (may be NULL) says how durable, and as of when.
  */
 STAVE_API enum stave_status stave_update(struct stave *store, struct stave_bytes key, stave_update_call call,
                                          void *context, const struct stave_write *write,
@@ -394,7 +411,8 @@ STAVE_API size_t stave_batch_count(const struct stave_batch *batch);
 
 /*
  * Applies the batch, which stays as it is, to be committed again, cleared or freed. `write` (may be NULL)
- * says how durable. *ret_sequence (optional) is the version of its last write.
+ * says how durable, and as of when what is required has expired. *ret_sequence (optional) is the version of
+ * its last write.
  */
 STAVE_API enum stave_status stave_batch_commit(struct stave_batch *batch, const struct stave_write *write,
                                                uint64_t *ret_sequence);
@@ -465,6 +483,9 @@ STAVE_API enum stave_status stave_cursor_open(struct stave *store, uint64_t posi
  * (P4). That a key could not be removed (STAVE_FULL, STAVE_FAILED, ...) is a failure; the next call goes on.
  */
 STAVE_API enum stave_status stave_cursor_next(struct stave_cursor *cursor, struct stave_entry *ret_entry);
+
+/* From the next key on, expiry is as of `now_ms`, see struct stave_read; 0: as of the clock, as at first. */
+STAVE_API void stave_cursor_as_of(struct stave_cursor *cursor, uint64_t now_ms);
 
 /* Where another cursor can go on; it may return a few keys once more. 0 at the end. */
 STAVE_API uint64_t stave_cursor_position(const struct stave_cursor *cursor);

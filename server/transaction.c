@@ -404,7 +404,8 @@ enum stave_status transaction_get_range(struct transaction *transaction, uint32_
         return status;
     }
     struct item part;
-    status = read_store(transaction, &mapping, database, key, (struct stave_read){0, offset, size}, &part);
+    const struct stave_read range = {.offset = offset, .size = size};
+    status = read_store(transaction, &mapping, database, key, range, &part);
     if (status != STAVE_OK) return status;
     if (part.sequence != item.sequence) return STAVE_CONFLICT;
     part.value_size = item.value_size;
@@ -457,8 +458,8 @@ enum stave_status transaction_get_many(struct transaction *transaction, uint32_t
     enum stave_status *statuses = memory_alloc_zero(count, sizeof *statuses);
     enum stave_status status = views == NULL || statuses == NULL ? STAVE_NO_MEMORY : STAVE_OK;
     if (status != STAVE_OK) goto done;
-    status = stave_multi_get(transaction->server->databases[database], keys, count,
-                             transaction->mode.may_wait ? 0 : STAVE_READ_NO_WAIT, views, statuses);
+    const struct stave_read read = {.flags = transaction->mode.may_wait ? 0 : STAVE_READ_NO_WAIT};
+    status = stave_multi_get(transaction->server->databases[database], keys, count, &read, views, statuses);
     if (status != STAVE_OK) goto done;
     status = keep_many(transaction, database, keys, count, views, statuses, ret_items);
 

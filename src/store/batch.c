@@ -11,7 +11,6 @@
 
 #include "base/bytes.h"
 #include "base/memory.h"
-#include "os/clock.h"
 #include "store/operation.h"
 #include "store/segments.h"
 #include "store/sync.h"
@@ -207,6 +206,7 @@ enum stave_status stave_batch_swap(struct stave_batch *batch, uint32_t space_a, 
  * drops or swaps, else for each write.
  */
 struct plan {
+    uint64_t now_ms; /* as of which requirements judge expiry */
     bool has_spaces; /* else the rest is not used */
     uint32_t generation[STAVE_SPACE_COUNT_MAX];
     uint32_t next_generation;
@@ -374,7 +374,7 @@ static enum stave_status check_all(struct stave_batch *batch, const struct plan 
         const bool was_looked_up = change->earlier == 0 || entry->kind == ENTRY_REQUIRE;
         if (was_looked_up && !change_entry_still_holds(store, change)) return STAVE_WOULD_BLOCK;
         if (entry->kind != ENTRY_REQUIRE) continue;
-        const bool is_there = change->found && !record_is_expired(&change->old, clock_wall_ms());
+        const bool is_there = change->found && !record_is_expired(&change->old, plan->now_ms);
         if (entry->sequence != (is_there ? change->old.sequence : 0)) return STAVE_CONFLICT;
     }
     return STAVE_OK;
@@ -510,6 +510,7 @@ enum stave_status stave_batch_commit(struct stave_batch *batch, const struct sta
     if (plan == NULL) return no_memory(batch);
     uint64_t sequence = store_newest(store);
     do {
+        plan->now_ms = moment_of(write == NULL ? 0 : write->now_ms);
         status = prepare(batch, plan);
         if (status == STAVE_OK) {
             mutex_lock(&store->write_lock);

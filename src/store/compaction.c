@@ -170,7 +170,7 @@ static enum stave_status put_is_needed(struct run *run, const struct segment *se
     status = writer_expire(run->store, record->key_hash, location);
     *ret_needed = status < 0;
     if (status != STAVE_NOT_FOUND) return STAVE_OK;
-    /* replaced meanwhile, or the clock was set back meanwhile */
+    /* replaced or held meanwhile, or the clock was set back */
     return location_is_live(run->store, record->key_hash, location, ret_needed);
 }
 

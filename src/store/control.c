@@ -117,6 +117,16 @@ enum stave_status stave_set_sync(struct stave *handle, enum stave_sync sync, uin
     return sync == STAVE_SYNC_ALWAYS ? sync_to(store, atomic_load(&store->sequence)) : STAVE_OK;
 }
 
+enum stave_status stave_hold_expiry(struct stave *handle, uint64_t now_ms)
+{
+    const enum stave_status status = guard_store(handle);
+    if (status != STAVE_OK) return status;
+    mutex_lock(&handle->store->write_lock);
+    handle->store->expiry_held_ms = now_ms;
+    mutex_unlock(&handle->store->write_lock);
+    return STAVE_OK;
+}
+
 enum stave_status stave_set_options(struct stave *handle, const struct stave_options *options)
 {
     enum stave_status status = guard_writable(handle);

@@ -13,7 +13,6 @@
  */
 #include "base/buffer.h"
 #include "base/memory.h"
-#include "os/clock.h"
 #include "os/random.h"
 #include "store/operation.h"
 #include "store/segments.h"
@@ -29,6 +28,7 @@
 struct stave_cursor {
     struct stave *handle;
     uint32_t flags;
+    uint64_t now_ms;        /* stave_cursor_as_of; 0: the clock decides */
     uint64_t position;      /* of the bucket after the one held */
     uint64_t held_position; /* of the one held */
     bool at_end;            /* position is beyond the last bucket */
@@ -123,6 +123,11 @@ uint64_t stave_cursor_position(const struct stave_cursor *cursor)
     return cursor->at_end ? 0 : cursor->position;
 }
 
+void stave_cursor_as_of(struct stave_cursor *cursor, uint64_t now_ms)
+{
+    if (cursor != NULL) cursor->now_ms = now_ms;
+}
+
 uint64_t stave_cursor_expired(const struct stave_cursor *cursor)
 {
     return cursor == NULL ? 0 : cursor->expired_count;
@@ -187,7 +192,8 @@ static enum stave_status take_record(struct stave_cursor *cursor, uint64_t locat
     }
     if (is_wanted(cursor, &reading, generation)) {
         const uint64_t expires_at_ms = reading.record.expires_at_ms;
-        const bool is_expired = expires_at_ms != 0 && record_is_expired(&reading.record, clock_wall_ms());
+        const bool is_expired =
+            expires_at_ms != 0 && record_is_expired(&reading.record, moment_of(cursor->now_ms));
         status = is_expired ? hold_expired(cursor, &reading, location) : hold_key(cursor, &reading, location);
     }
     reading_end(&reading);
@@ -323,7 +329,7 @@ static bool is_as_held(const struct stave_cursor *cursor, const struct held_key 
 {
     struct store *store = cursor->handle->store;
     if (held->generation != generation_of(store, cursor->handle->number)) return false;
-    if (held->expires_at_ms != 0 && held->expires_at_ms <= clock_wall_ms()) return false;
+    if (held->expires_at_ms != 0 && held->expires_at_ms <= moment_of(cursor->now_ms)) return false;
     const uint32_t token = epoch_enter(&store->epoch);
     const struct segment *segment = segment_at(store, held->location);
     const bool is = segment != NULL && segment->identity == held->identity &&
@@ -340,8 +346,9 @@ static enum stave_status return_info(struct stave_cursor *cursor, const struct h
             (struct stave_entry){key, {NULL, 0}, held->value_size, held->sequence, held->expires_at_ms};
         return STAVE_OK;
     }
+    const struct stave_read read = {.now_ms = cursor->now_ms};
     struct stave_info info;
-    const enum stave_status status = stave_info(cursor->handle, key, &info);
+    const enum stave_status status = stave_info_with(cursor->handle, key, &read, &info);
     if (status != STAVE_OK) return status;
     *ret_entry = (struct stave_entry){key, {NULL, 0}, info.value_size, info.sequence, info.expires_at_ms};
     return STAVE_OK;
@@ -350,7 +357,7 @@ static enum stave_status return_info(struct stave_cursor *cursor, const struct h
 static enum stave_status return_value(struct stave_cursor *cursor, struct stave_bytes key,
                                       struct stave_entry *ret_entry)
 {
-    const struct stave_read read = {.flags = read_flags(cursor)};
+    const struct stave_read read = {.flags = read_flags(cursor), .now_ms = cursor->now_ms};
     const enum stave_status status = stave_view(cursor->handle, key, &read, &cursor->view);
     if (status != STAVE_OK) return status;
     *ret_entry = (struct stave_entry){key,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads: each inside one epoch, without a lock (P7). */
 #include "base/memory.h"
-#include "os/clock.h"
 #include "store/operation.h"
 #include "store/segments.h"
 
@@ -19,16 +18,18 @@ static uint64_t hash_of(const struct stave *handle, struct stave_bytes key, uint
 }
 
 /* Inside an epoch: the newest record that has not expired. */
-static enum stave_status find_live(struct stave *handle, struct stave_bytes key, uint32_t flags,
-                                   struct found *ret_found)
+static enum stave_status find_live(struct stave *handle, struct stave_bytes key,
+                                   const struct stave_read *read, struct found *ret_found)
 {
     struct store *store = handle->store;
     uint32_t generation;
     const uint64_t hash = hash_of(handle, key, &generation);
+    const uint32_t flags = read == NULL ? 0 : read->flags;
     const enum stave_status status = find_key(store, hash, generation, key, flags, ret_found);
     if (status != STAVE_OK) return status;
     const struct record *record = &ret_found->reading.record;
-    if (record->expires_at_ms == 0 || !record_is_expired(record, clock_wall_ms())) return STAVE_OK;
+    if (record->expires_at_ms == 0) return STAVE_OK;
+    if (!record_is_expired(record, moment_of(read == NULL ? 0 : read->now_ms))) return STAVE_OK;
     reading_end(&ret_found->reading);
     return STAVE_NOT_FOUND;
 }
@@ -64,7 +65,7 @@ enum stave_status stave_get_with(struct stave *handle, struct stave_bytes key, c
     struct stave_bytes part;
     atomic_fetch_add_explicit(&calls_of(store)->gets, 1, memory_order_relaxed);
     const uint32_t token = epoch_enter(&store->epoch);
-    status = find_live(handle, key, read == NULL ? 0 : read->flags, &found);
+    status = find_live(handle, key, read, &found);
     if (status == STAVE_OK) {
         status = select_part(store, &found.reading, read, &part);
         uint8_t *copy = status == STAVE_OK ? memory_alloc(part.size + 1) : NULL;
@@ -87,14 +88,15 @@ enum stave_status stave_get(struct stave *handle, struct stave_bytes key, struct
     return stave_get_with(handle, key, NULL, ret_value);
 }
 
-enum stave_status stave_info(struct stave *handle, struct stave_bytes key, struct stave_info *ret_info)
+enum stave_status stave_info_with(struct stave *handle, struct stave_bytes key, const struct stave_read *read,
+                                  struct stave_info *ret_info)
 {
     enum stave_status status = guard_key(handle, key);
     if (status != STAVE_OK) return status;
-    if (ret_info == NULL) return STAVE_INVALID;
+    if (ret_info == NULL || !read_is_valid(read)) return STAVE_INVALID;
     struct found found;
     const uint32_t token = epoch_enter(&handle->store->epoch);
-    status = find_live(handle, key, 0, &found);
+    status = find_live(handle, key, read, &found);
     if (status == STAVE_OK) {
         const struct record *record = &found.reading.record;
         *ret_info = (struct stave_info){record->sequence, record->expires_at_ms, record->value_size,
@@ -103,6 +105,11 @@ enum stave_status stave_info(struct stave *handle, struct stave_bytes key, struc
     }
     epoch_leave(&handle->store->epoch, token);
     return status;
+}
+
+enum stave_status stave_info(struct stave *handle, struct stave_bytes key, struct stave_info *ret_info)
+{
+    return stave_info_with(handle, key, NULL, ret_info);
 }
 
 enum stave_status stave_exists(struct stave *handle, struct stave_bytes key)
@@ -120,7 +127,7 @@ static enum stave_status make_view(struct stave *handle, struct stave_bytes key,
     struct store *store = handle->store;
     struct found found;
     struct stave_bytes part;
-    enum stave_status status = find_live(handle, key, read == NULL ? 0 : read->flags, &found);
+    enum stave_status status = find_live(handle, key, read, &found);
     if (status != STAVE_OK) return status;
     status = select_part(store, &found.reading, read, &part);
     if (status != STAVE_OK) {
@@ -204,12 +211,12 @@ static void release_all(struct stave *handle, size_t count, struct stave_view *v
 }
 
 enum stave_status stave_multi_get(struct stave *handle, const struct stave_bytes *keys, size_t count,
-                                  uint32_t read_flags, struct stave_view *ret_views,
+                                  const struct stave_read *read, struct stave_view *ret_views,
                                   enum stave_status *ret_statuses)
 {
     const enum stave_status status = guard_store(handle);
     if (status != STAVE_OK) return status;
-    if (read_flags & ~(uint32_t)STAVE_READ_NO_WAIT) return STAVE_INVALID;
+    if (!read_is_valid(read)) return STAVE_INVALID;
     if (count > 0 && (keys == NULL || ret_views == NULL || ret_statuses == NULL)) return STAVE_INVALID;
     if (count > STAVE_MULTI_GET_COUNT_MAX)
         return store_error(handle->store, STAVE_LIMIT, "multi_get of %zu keys, more than %u", count,
@@ -218,7 +225,6 @@ enum stave_status stave_multi_get(struct stave *handle, const struct stave_bytes
         if (keys[i].data == NULL && keys[i].size > 0) return STAVE_INVALID;
 
     struct store *store = handle->store;
-    const struct stave_read read = {.flags = read_flags};
     stave_prefetch(handle, keys, count);
     atomic_fetch_add_explicit(&calls_of(store)->gets, count, memory_order_relaxed);
     for (int tries = 0; tries < MULTI_GET_TRIES; tries++) {
@@ -227,13 +233,13 @@ enum stave_status stave_multi_get(struct stave *handle, const struct stave_bytes
             thread_yield();
             continue;
         }
-        get_all(handle, keys, count, &read, ret_views, ret_statuses);
+        get_all(handle, keys, count, read, ret_views, ret_statuses);
         atomic_thread_fence(memory_order_acquire);
         if (atomic_load(&store->batch_version) == version) return STAVE_OK;
         release_all(handle, count, ret_views, ret_statuses);
     }
     mutex_lock(&store->write_lock);
-    get_all(handle, keys, count, &read, ret_views, ret_statuses);
+    get_all(handle, keys, count, read, ret_views, ret_statuses);
     mutex_unlock(&store->write_lock);
     return STAVE_OK;
 }

@@ -6,7 +6,6 @@
 #include "store/operation.h"
 
 #include "base/memory.h"
-#include "os/clock.h"
 #include "store/background.h"
 #include "store/pressure.h"
 #include "store/segments.h"
@@ -202,7 +201,7 @@ static enum stave_status attempt(struct store *store, struct change *change, uin
 {
     enum stave_status status = change_find(store, change);
     if (status != STAVE_OK) return status;
-    const uint64_t now_ms = change_needs_clock(change) ? clock_wall_ms() : 0;
+    const uint64_t now_ms = change_needs_clock(change) ? moment_of(change->write.now_ms) : 0;
     status = change_allowed(change, now_ms);
     if (status != STAVE_OK) return status;
     if (change->write.flags & STAVE_KEEP_EXPIRY && change->found && !record_is_expired(&change->old, now_ms))

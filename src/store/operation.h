@@ -5,6 +5,7 @@
 #ifndef STAVE_STORE_OPERATION_H
 #define STAVE_STORE_OPERATION_H
 
+#include "os/clock.h"
 #include "store/reading.h"
 #include "store/store.h"
 
@@ -31,6 +32,12 @@ struct change {
 static inline uint32_t generation_of(const struct store *store, uint32_t space)
 {
     return atomic_load_explicit(&store->generation_of[space], memory_order_acquire);
+}
+
+/* The moment as of which a call judges expiry: the one it was given, or the clock's. */
+static inline uint64_t moment_of(uint64_t now_ms)
+{
+    return now_ms != 0 ? now_ms : clock_wall_ms();
 }
 
 /* Where a call is counted. */

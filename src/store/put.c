@@ -60,8 +60,9 @@ enum stave_status stave_delete(struct stave *handle, struct stave_bytes key)
 static enum stave_status update_once(struct stave *handle, struct stave_bytes key, stave_update_call call,
                                      void *context, const struct stave_write *write, uint64_t *ret_sequence)
 {
+    const struct stave_read read = {.now_ms = write == NULL ? 0 : write->now_ms};
     struct stave_view view = {0};
-    enum stave_status status = stave_view(handle, key, NULL, &view);
+    enum stave_status status = stave_view(handle, key, &read, &view);
     if (status < 0) return status;
     struct stave_update update = {
         .found = status == STAVE_OK,
@@ -75,6 +76,7 @@ static enum stave_status update_once(struct stave *handle, struct stave_bytes ke
         .flags = (write != NULL ? write->flags : 0) | STAVE_IF_SEQUENCE,
         .if_sequence = update.found ? view.sequence : 0,
         .expires_at_ms = update.new_expires_at_ms,
+        .now_ms = read.now_ms,
     };
     status = STAVE_OK;
     if (action == STAVE_UPDATE_PUT)
@@ -108,10 +110,11 @@ enum stave_status stave_expire(struct stave *handle, struct stave_bytes key, con
     if (status != STAVE_OK) return status;
     if (!flags_are_valid(write, WRITE_FLAGS_DURABILITY | STAVE_IF_SEQUENCE)) return STAVE_INVALID;
     do {
-        struct stave_view view;
-        status = stave_view(handle, key, NULL, &view);
-        if (status != STAVE_OK) return status;
         struct stave_write conditional = write != NULL ? *write : (struct stave_write){0};
+        const struct stave_read read = {.now_ms = conditional.now_ms};
+        struct stave_view view;
+        status = stave_view(handle, key, &read, &view);
+        if (status != STAVE_OK) return status;
         const bool is_asked = conditional.flags & STAVE_IF_SEQUENCE;
         const bool differs = is_asked && conditional.if_sequence != view.sequence;
         conditional.flags |= STAVE_IF_SEQUENCE;

@@ -124,6 +124,7 @@ struct store {
     struct segment *_Atomic *slots;                        /* MANIFEST_SLOT_MAX pointers, touched lazily */
     _Atomic uint32_t generation_of[STAVE_SPACE_COUNT_MAX]; /* write_lock to change */
     uint64_t count_of[STAVE_SPACE_COUNT_MAX];              /* write_lock */
+    uint64_t expiry_held_ms; /* write_lock; what had not expired then is not removed; 0: none is held */
     uint64_t generation_since[STAVE_SPACE_COUNT_MAX]; /* write_lock; sequence before its first; 0: unknown */
     uint64_t spaces_version;                          /* write_lock; grows with each drop and swap */
     struct segment **segments;                        /* all, by id; write_lock */

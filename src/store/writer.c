@@ -306,7 +306,8 @@ enum stave_status writer_append(struct store *store, struct record *record, cons
 /* An expired record as it was found, and the tombstone for its key. */
 struct expiring {
     struct record tombstone;
-    uint64_t size;     /* of the record */
+    uint64_t size; /* of the record */
+    uint64_t expires_at_ms;
     uint64_t identity; /* of the segment it lies in */
     uint8_t *key;
 };
@@ -335,11 +336,18 @@ static enum stave_status read_expiring(struct store *store, uint64_t hash, uint6
                       .generation = record->generation,
                       .payload_checksum = record_payload_checksum(hash, NULL, 0)},
         .size = record_size(record),
+        .expires_at_ms = record->expires_at_ms,
         .identity = reading.segment->identity,
         .key = key,
     };
     reading_end(&reading);
     return STAVE_OK;
+}
+
+/* write_lock. Somebody reads as of a moment at which it had not expired. */
+static bool is_held(const struct store *store, const struct expiring *expiring)
+{
+    return store->expiry_held_ms != 0 && expiring->expires_at_ms > store->expiry_held_ms;
 }
 
 /* write_lock. The entry leads to this record, and to none in its place. */
@@ -360,6 +368,7 @@ enum stave_status writer_expire(struct store *store, uint64_t hash, uint64_t loc
 
     mutex_lock(&store->write_lock);
     status = writer_make_room(store, record_size(&expiring.tombstone), true, NULL);
+    if (status == STAVE_OK && is_held(store, &expiring)) status = STAVE_NOT_FOUND;
     if (status == STAVE_OK && !is_still_there(store, &expiring, location)) status = STAVE_NOT_FOUND;
     uint64_t unused;
     if (status == STAVE_OK) status = writer_append(store, &expiring.tombstone, expiring.key, NULL, &unused);

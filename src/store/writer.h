@@ -36,7 +36,7 @@ void writer_begin_roll(struct store *store);
 
 /*
  * Deletes the key of an expired record for good, if it still is the newest and has expired: a tombstone in
- * the log. No lock held.
+ * the log. STAVE_NOT_FOUND: it is not, or stave_hold_expiry keeps it. No lock held.
  */
 enum stave_status writer_expire(struct store *store, uint64_t hash, uint64_t location);
 

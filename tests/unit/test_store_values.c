@@ -194,6 +194,110 @@ static void an_expired_value_is_absent_everywhere(void **state)
     store_expect(fixture->store, "a", "2");
 }
 
+/* A key that expires 60 ms from now; the result is a moment at which it was there, and it is over. */
+static uint64_t put_expired(struct stave *store, const char *key, uint64_t *ret_sequence)
+{
+    const uint64_t moment_ms = wall_ms();
+    const struct stave_write write = {.expires_at_ms = moment_ms + 60};
+    assert_int_equal(stave_put_with(store, stave_text(key), stave_text("1"), &write, ret_sequence), STAVE_OK);
+    (void)usleep(80000);
+    return moment_ms;
+}
+
+static size_t count_as_of(struct stave *store, uint32_t flags, uint64_t now_ms)
+{
+    struct stave_cursor *cursor = NULL;
+    struct stave_entry entry;
+    size_t count = 0;
+    assert_int_equal(stave_cursor_open(store, 0, stave_bytes(NULL, 0), flags, &cursor), STAVE_OK);
+    stave_cursor_as_of(cursor, now_ms);
+    while (stave_cursor_next(cursor, &entry) == STAVE_OK) count++;
+    stave_cursor_close(cursor);
+    return count;
+}
+
+/* stave.h, struct stave_read: now_ms. */
+static void reads_as_of_one_moment_see_no_key_expire(void **state)
+{
+    struct fixture *fixture = *state;
+    struct stave *store = fixture->store;
+    const struct stave_bytes key = stave_text("a");
+    struct stave_value value = {0};
+    struct stave_view view;
+    struct stave_info info;
+    enum stave_status status;
+    struct stave_read read = {.now_ms = put_expired(store, "a", NULL)};
+    assert_int_equal(stave_get_with(store, key, &read, &value), STAVE_OK);
+    stave_free(value.data);
+    assert_int_equal(stave_info_with(store, key, &read, &info), STAVE_OK);
+    assert_int_equal(stave_multi_get(store, &key, 1, &read, &view, &status), STAVE_OK);
+    assert_int_equal(status, STAVE_OK);
+    stave_view_release(store, &view);
+    assert_int_equal(count_as_of(store, STAVE_CURSOR_KEYS, read.now_ms), 1);
+    assert_int_equal(count_as_of(store, 0, read.now_ms), 1);
+
+    assert_int_equal(stave_info_with(store, key, NULL, &info), STAVE_NOT_FOUND);
+    assert_int_equal(count_as_of(store, 0, 0), 0);
+    const struct stave_write lasting = {.expires_at_ms = FAR_FUTURE_MS};
+    assert_int_equal(stave_put_with(store, key, stave_text("1"), &lasting, NULL), STAVE_OK);
+    read.now_ms = FAR_FUTURE_MS;
+    assert_int_equal(stave_view(store, key, &read, &view), STAVE_NOT_FOUND);
+    assert_int_equal(count_as_of(store, STAVE_CURSOR_KEYS, FAR_FUTURE_MS), 0);
+}
+
+/* stave.h, struct stave_write: now_ms. */
+static void conditions_as_of_a_moment_agree_with_its_reads(void **state)
+{
+    struct fixture *fixture = *state;
+    struct stave *store = fixture->store;
+    const struct stave_bytes key = stave_text("a");
+    uint64_t sequence = 0;
+    struct stave_write write = {.now_ms = put_expired(store, "a", &sequence), .flags = STAVE_IF_ABSENT};
+    assert_int_equal(stave_put_with(store, key, stave_text("2"), &write, NULL), STAVE_EXISTS);
+    write.flags = STAVE_IF_SEQUENCE;
+    assert_int_equal(stave_put_with(store, key, stave_text("2"), &write, NULL), STAVE_CONFLICT);
+    write.if_sequence = sequence;
+    write.expires_at_ms = FAR_FUTURE_MS;
+    assert_int_equal(stave_expire(store, key, &write, NULL), STAVE_OK);
+    store_expect(store, "a", "1");
+    write = (struct stave_write){.now_ms = put_expired(store, "b", NULL)};
+    assert_int_equal(stave_delete_with(store, stave_text("b"), &write, NULL), STAVE_OK);
+}
+
+static void requirements_as_of_a_moment_agree_with_its_reads(void **state)
+{
+    struct fixture *fixture = *state;
+    struct stave *store = fixture->store;
+    struct stave_batch *batch = NULL;
+    uint64_t sequence = 0;
+    const struct stave_write write = {.now_ms = put_expired(store, "a", &sequence)};
+    assert_int_equal(stave_batch_begin(store, &batch), STAVE_OK);
+    assert_int_equal(stave_batch_require(batch, stave_text("a"), sequence), STAVE_OK);
+    assert_int_equal(stave_batch_put(batch, stave_text("b"), stave_text("2"), 0), STAVE_OK);
+    assert_int_equal(stave_batch_commit(batch, NULL, NULL), STAVE_CONFLICT);
+    assert_int_equal(stave_batch_commit(batch, &write, NULL), STAVE_OK);
+    stave_batch_free(batch);
+    store_expect(store, "b", "2");
+}
+
+/* stave.h, stave_hold_expiry: neither a cursor nor compaction removes what is held, for as long as it is. */
+static void what_is_held_is_not_removed_when_it_expires(void **state)
+{
+    struct fixture *fixture = *state;
+    struct stave *store = fixture->store;
+    struct stave_info info;
+    const struct stave_read read = {.now_ms = put_expired(store, "a", NULL)};
+    assert_int_equal(stave_hold_expiry(store, read.now_ms), STAVE_OK);
+    assert_int_equal(count_as_of(store, STAVE_CURSOR_EXPIRE, 0), 0);
+    assert_int_equal(stave_compact(store, STAVE_COMPACT_ALL, NULL, NULL), STAVE_OK);
+    assert_int_equal(stave_info_with(store, stave_text("a"), &read, &info), STAVE_OK);
+    assert_int_equal(stave_exists(store, stave_text("a")), STAVE_NOT_FOUND);
+    assert_int_equal(stave_hold_expiry(store, 0), STAVE_OK);
+    assert_int_equal(count_as_of(store, STAVE_CURSOR_EXPIRE, 0), 0);
+    assert_int_equal(stave_count(store), 0);
+    assert_int_equal(stave_info_with(store, stave_text("a"), &read, &info), STAVE_NOT_FOUND);
+}
+
 static void expire_sets_the_expiry_alone(void **state)
 {
     struct fixture *fixture = *state;
@@ -482,6 +586,10 @@ int main(void)
         FIXTURE_TEST(conditional_puts_hold),
         FIXTURE_TEST(conditional_deletes_hold),
         FIXTURE_TEST(an_expired_value_is_absent_everywhere),
+        FIXTURE_TEST(reads_as_of_one_moment_see_no_key_expire),
+        FIXTURE_TEST(conditions_as_of_a_moment_agree_with_its_reads),
+        FIXTURE_TEST(requirements_as_of_a_moment_agree_with_its_reads),
+        FIXTURE_TEST(what_is_held_is_not_removed_when_it_expires),
         FIXTURE_TEST(expire_sets_the_expiry_alone),
         FIXTURE_TEST(a_put_takes_the_expiry_away),
         FIXTURE_TEST(a_part_of_a_value_is_read),

@@ -137,16 +137,20 @@ static enum stave_status keep_reply(struct output *output, struct reply *reply, 
     return status;
 }
 
+/*
+ * What waits for no more than the newest mark does is taken in by it, and so is everything once there are too
+ * many marks: then it waits for the later one of the two.
+ */
 static void add_mark(struct output *output, uint64_t sequence, uint64_t reply_count)
 {
-    if (output->mark_count == OUTPUT_MARK_COUNT_MAX) {
-        struct output_mark *newest = &output->marks[OUTPUT_MARK_COUNT_MAX - 1];
-        newest->end = output->appended;
-        newest->sequence = sequence;
-        newest->reply_count += reply_count;
+    struct output_mark *newest = output->mark_count > 0 ? &output->marks[output->mark_count - 1] : NULL;
+    if (newest == NULL || (sequence > newest->sequence && output->mark_count < OUTPUT_MARK_COUNT_MAX)) {
+        output->marks[output->mark_count++] = (struct output_mark){output->appended, sequence, reply_count};
         return;
     }
-    output->marks[output->mark_count++] = (struct output_mark){output->appended, sequence, reply_count};
+    newest->end = output->appended;
+    newest->reply_count += reply_count;
+    if (sequence > newest->sequence) newest->sequence = sequence;
 }
 
 enum stave_status output_append(struct output *output, struct reply *reply, struct transport *transport,
@@ -166,9 +170,9 @@ enum stave_status output_append(struct output *output, struct reply *reply, stru
     }
     const enum stave_status status = keep_reply(output, reply, sent);
     if (status != STAVE_OK) return status;
-    if (sequence != 0)
+    if (sequence != 0 || output->mark_count > 0)
         add_mark(output, sequence, reply_count);
-    else if (output->mark_count == 0)
+    else
         output->released = output->appended;
     return STAVE_OK;
 }

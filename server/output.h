@@ -3,8 +3,8 @@
  * What a client is still to be sent: a chain of bytes and views, with marks up to which it may be sent.
  *
  *   U1  Positions count bytes since the connection began: sent <= released <= appended.
- *   U2  What lies behind a mark waits until the mark's sequence is durable; marks stand in order, and when
- *       there are too many of them the newest takes in the next.
+ *   U2  What lies before a mark waits until the mark's sequence is durable. Marks stand in order, of places
+ *       and of sequences; what is not later, or one too many, is taken in by the newest.
  *   U3  Nothing withheld has been sent, not even in part: it can still become an error.
  */
 #ifndef STAVE_SERVER_OUTPUT_H
@@ -56,7 +56,7 @@ enum stave_status output_send(struct output *output, struct transport *transport
 /* Releases what waited for sequences up to `durable`; true if that was anything. */
 bool output_release(struct output *output, uint64_t durable);
 
-/* Drops everything withheld; the result is how many replies that were. */
+/* Drops everything withheld; the result is how many replies those were, those behind a withheld one too. */
 uint64_t output_drop_withheld(struct output *output);
 
 static inline uint64_t output_unsent(const struct output *output)

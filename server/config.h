@@ -29,11 +29,12 @@
 
 /* What the server is to do after a change: a mask. */
 enum config_effect {
-    CONFIG_EFFECT_SYNC = 1 << 0,   /* appendfsync: stave_set_sync */
-    CONFIG_EFFECT_STORE = 1 << 1,  /* stave_set_options */
-    CONFIG_EFFECT_LISTEN = 1 << 2, /* bind, port: listen anew */
-    CONFIG_EFFECT_LOG = 1 << 3,    /* loglevel */
-    CONFIG_EFFECT_DIR = 1 << 4,    /* chdir */
+    CONFIG_EFFECT_SYNC = 1 << 0,    /* appendfsync: stave_set_sync */
+    CONFIG_EFFECT_STORE = 1 << 1,   /* stave_set_options */
+    CONFIG_EFFECT_LISTEN = 1 << 2,  /* bind, port: listen anew */
+    CONFIG_EFFECT_LOG = 1 << 3,     /* loglevel */
+    CONFIG_EFFECT_DIR = 1 << 4,     /* chdir */
+    CONFIG_EFFECT_CLIENTS = 1 << 5, /* maxclients: descriptors for them */
 };
 
 enum config_appendfsync { APPENDFSYNC_EVERYSEC, APPENDFSYNC_ALWAYS, APPENDFSYNC_NO };

@@ -69,7 +69,7 @@ const struct directive config_directives[] = {
     INTEGER("tcp-backlog", NEVER, tcp_backlog, 0, INT32_MAX, "511", 0),
     INTEGER("timeout", 0, timeout, 0, INT32_MAX, "0", 0),
     INTEGER("tcp-keepalive", 0, tcp_keepalive, 0, INT32_MAX, "300", 0),
-    INTEGER("maxclients", 0, maxclients, 1, UINT_MAX_REDIS, "10000", 0),
+    INTEGER("maxclients", 0, maxclients, 1, UINT_MAX_REDIS, "10000", CONFIG_EFFECT_CLIENTS),
     INTEGER("io-threads", NEVER, io_threads, 1, 128, "1", 0),
 
     /* Bounds. */

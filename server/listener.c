@@ -3,6 +3,7 @@
 #include "server/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -33,8 +34,37 @@ static void fail(char ret_error[CONFIG_ERROR_SIZE], const char *what, const char
                    what, strerror(errno));
 }
 
-static bool listen_at(const struct addrinfo *info, const struct config *config, int *ret_descriptor)
+static bool is_same_address(const struct sockaddr_storage *own, const struct sockaddr *wanted)
 {
+    if (own->ss_family != wanted->sa_family) return false;
+    if (own->ss_family == AF_INET) {
+        const struct sockaddr_in *a = (const struct sockaddr_in *)own;
+        const struct sockaddr_in *b = (const struct sockaddr_in *)(const void *)wanted;
+        return a->sin_port == b->sin_port && a->sin_addr.s_addr == b->sin_addr.s_addr;
+    }
+    const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)own;
+    const struct sockaddr_in6 *b = (const struct sockaddr_in6 *)(const void *)wanted;
+    return a->sin6_port == b->sin6_port && memcmp(&a->sin6_addr, &b->sin6_addr, sizeof a->sin6_addr) == 0;
+}
+
+/* A second descriptor for the socket that listens at this address already; -1: there is none. */
+static int find_present(const struct listening *present, const struct sockaddr *wanted)
+{
+    for (size_t i = 0; i < present->count; i++) {
+        struct sockaddr_storage own = {0};
+        socklen_t size = sizeof own;
+        if (present->is_unix[i] || getsockname(present->descriptors[i], (struct sockaddr *)&own, &size) != 0)
+            continue;
+        if (is_same_address(&own, wanted)) return fcntl(present->descriptors[i], F_DUPFD_CLOEXEC, 0);
+    }
+    return -1;
+}
+
+static bool listen_at(const struct addrinfo *info, const struct config *config,
+                      const struct listening *present, int *ret_descriptor)
+{
+    *ret_descriptor = find_present(present, info->ai_addr);
+    if (*ret_descriptor >= 0) return true;
     const int descriptor = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (descriptor < 0) return false;
     const int on = 1;
@@ -64,8 +94,8 @@ static bool add_descriptor(struct listening *listening, int descriptor, bool is_
 }
 
 /* One address of `bind`; one with a minus before it may be missing on this machine. */
-static bool listen_tcp(const struct config *config, const char *address, struct listening *listening,
-                       char ret_error[CONFIG_ERROR_SIZE])
+static bool listen_tcp(const struct config *config, const char *address, const struct listening *present,
+                       struct listening *listening, char ret_error[CONFIG_ERROR_SIZE])
 {
     const bool is_optional = address[0] == '-';
     if (is_optional) address++;
@@ -80,8 +110,8 @@ static bool listen_tcp(const struct config *config, const char *address, struct 
     const int error = getaddrinfo(is_any ? NULL : address, port, &hints, &found);
     int descriptor = -1;
     if (error != 0) errno = EADDRNOTAVAIL;
-    const bool is_open =
-        error == 0 && listen_at(found, config, &descriptor) && add_descriptor(listening, descriptor, false);
+    const bool is_open = error == 0 && listen_at(found, config, present, &descriptor) &&
+                         add_descriptor(listening, descriptor, false);
     const int reason = errno;
     if (found != NULL) freeaddrinfo(found);
     errno = reason;
@@ -117,8 +147,19 @@ static bool listen_unix(const struct config *config, struct listening *listening
     return false;
 }
 
-bool listener_listen(const struct config *config, struct listening *ret_listening,
-                     char ret_error[CONFIG_ERROR_SIZE])
+/* The Unix socket never changes: the one that is there listens on. */
+static bool keep_unix(const struct listening *present, struct listening *listening)
+{
+    for (size_t i = 0; i < present->count; i++) {
+        if (!present->is_unix[i]) continue;
+        const int descriptor = fcntl(present->descriptors[i], F_DUPFD_CLOEXEC, 0);
+        return descriptor >= 0 && add_descriptor(listening, descriptor, true);
+    }
+    return false;
+}
+
+bool listener_listen(const struct config *config, const struct listening *present,
+                     struct listening *ret_listening, char ret_error[CONFIG_ERROR_SIZE])
 {
     struct listening listening = {.count = 0};
     const char *at = config->bind;
@@ -128,7 +169,7 @@ bool listener_listen(const struct config *config, struct listening *ret_listenin
         (void)snprintf(address, sizeof address, "%.*s", (int)size, at);
         at += size;
         at += strspn(at, " ");
-        if (size > 0 && !listen_tcp(config, address, &listening, ret_error)) goto failed;
+        if (size > 0 && !listen_tcp(config, address, present, &listening, ret_error)) goto failed;
     }
     if (config->port != 0 && listening.count == 0) {
         (void)snprintf(ret_error, CONFIG_ERROR_SIZE,
@@ -136,7 +177,7 @@ bool listener_listen(const struct config *config, struct listening *ret_listenin
                        (long long)config->port);
         goto failed;
     }
-    if (config->unixsocket != NULL && config->unixsocket[0] != 0 &&
+    if (config->unixsocket != NULL && config->unixsocket[0] != 0 && !keep_unix(present, &listening) &&
         !listen_unix(config, &listening, ret_error)) {
         goto failed;
     }

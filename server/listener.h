@@ -31,14 +31,18 @@ struct listeners {
     size_t next_loop;
 };
 
-/* Descriptors that listen as the configuration says; false: `ret_error` says why, and none is open. */
+/* Descriptors that listen. */
 struct listening {
     int descriptors[LISTENER_COUNT_MAX];
     bool is_unix[LISTENER_COUNT_MAX];
     size_t count;
 };
-bool listener_listen(const struct config *config, struct listening *ret_listening,
-                     char ret_error[CONFIG_ERROR_SIZE]);
+/*
+ * Listens as the configuration says. An address of `present` is not listened at twice, which the system
+ * refuses: it gets a second descriptor. False: `ret_error` says why, and no descriptor is left.
+ */
+bool listener_listen(const struct config *config, const struct listening *present,
+                     struct listening *ret_listening, char ret_error[CONFIG_ERROR_SIZE]);
 void listener_unlisten(struct listening *listening);
 
 /* On the main thread: accepts from these from now on, until listeners_close(). NULL: no memory. */

@@ -40,7 +40,7 @@ struct server_private {
     uv_signal_t terminate;
     uv_signal_t interrupt;
     struct listeners *listeners;
-    struct listening listening;
+    struct listening listening; /* as the configuration is; those accepted from may be older for a moment */
     pthread_mutex_t lock;
     struct post *first; /* lock */
     struct post *last;  /* lock */
@@ -231,6 +231,25 @@ void server_reset_stats(struct server *server)
 
 /* ------------------------------------------------------------------ changes of the configuration */
 
+/* As many descriptors as clients and the store need, if they can be had; the result is how many there are. */
+static rlim_t raise_descriptor_limit(int64_t client_count)
+{
+    struct rlimit limit;
+    const rlim_t wanted = (rlim_t)client_count + RESERVED_DESCRIPTOR_COUNT;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return wanted;
+    struct rlimit raised = {wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted};
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0) return wanted;
+    raised = (struct rlimit){limit.rlim_max, limit.rlim_max};
+    return setrlimit(RLIMIT_NOFILE, &raised) == 0 ? raised.rlim_cur : limit.rlim_cur;
+}
+
+/* How many clients may be served with so many descriptors. */
+static int64_t clients_of_descriptors(rlim_t granted)
+{
+    const rlim_t reserved = granted > 2 * RESERVED_DESCRIPTOR_COUNT ? RESERVED_DESCRIPTOR_COUNT : granted / 2;
+    return (int64_t)(granted - reserved);
+}
+
 static enum stave_sync sync_mode(const struct config *config)
 {
     switch ((enum config_appendfsync)config->appendfsync) {
@@ -277,13 +296,29 @@ static bool apply_listen(struct server *server, char ret_error[CONFIG_ERROR_SIZE
     (void)snprintf(ret_error, CONFIG_ERROR_SIZE, "no memory");
     if (change == NULL) return false;
     change->server = server;
-    if (!listener_listen(&server->config, &change->listening, ret_error)) {
+    if (!listener_listen(&server->config, &server->own->listening, &change->listening, ret_error)) {
         memory_free(change);
         return false;
     }
-    if (server_post(server, relisten, change)) return true;
+    const struct listening listening = change->listening;
+    if (server_post(server, relisten, change)) {
+        server->own->listening = listening;
+        return true;
+    }
     listener_unlisten(&change->listening);
     memory_free(change);
+    return false;
+}
+
+/* More clients than there are descriptors for would take those of the store's files. */
+static bool apply_clients(const struct config *config, char ret_error[CONFIG_ERROR_SIZE])
+{
+    const rlim_t granted = raise_descriptor_limit(config->maxclients);
+    if (clients_of_descriptors(granted) >= config->maxclients) return true;
+    (void)snprintf(
+        ret_error, CONFIG_ERROR_SIZE,
+        "The operating system is not able to handle the specified number of clients, try with %lld",
+        (long long)clients_of_descriptors(granted));
     return false;
 }
 
@@ -305,6 +340,7 @@ bool server_apply(struct server *server, uint32_t effects, char ret_error[CONFIG
         (void)snprintf(ret_error, CONFIG_ERROR_SIZE, "%s", strerror(errno));
         return false;
     }
+    if ((effects & CONFIG_EFFECT_CLIENTS) != 0 && !apply_clients(&server->config, ret_error)) return false;
     if ((effects & CONFIG_EFFECT_LISTEN) != 0 && !apply_listen(server, ret_error)) return false;
     if ((effects & CONFIG_EFFECT_LOG) != 0) log_set_level((enum log_level)server->config.loglevel);
     return apply_store(server, effects, ret_error);
@@ -343,10 +379,17 @@ static void on_signal(uv_signal_t *signal, int number)
     server_stop(server, 0);
 }
 
+static uint64_t cron_period_ms(const struct config *config)
+{
+    return 1000 / (uint64_t)config->hz;
+}
+
 static void on_cron(uv_timer_t *timer)
 {
     struct server *server = timer->data;
     gate_enter(&server->gate, server->loop_count); /* the configuration is read */
+    const uint64_t period = cron_period_ms(&server->config);
+    if (uv_timer_get_repeat(timer) != period) (void)uv_timer_start(timer, on_cron, period, period);
     upkeep_tick(server);
     listeners_resume(server->own->listeners);
     if (server->hooks.cron != NULL) server->hooks.cron(server);
@@ -366,8 +409,8 @@ static bool open_main(struct server *server)
     own->cron.data = server;
     own->terminate.data = server;
     own->interrupt.data = server;
-    const uint64_t period = server->config.hz > 0 ? 1000 / (uint64_t)server->config.hz : 100;
-    (void)uv_timer_start(&own->cron, on_cron, period, period > 0 ? period : 1);
+    const uint64_t period = cron_period_ms(&server->config);
+    (void)uv_timer_start(&own->cron, on_cron, period, period);
     (void)uv_signal_start(&own->terminate, on_signal, SIGTERM);
     (void)uv_signal_start(&own->interrupt, on_signal, SIGINT);
 
@@ -390,24 +433,16 @@ static void make_run_id(char ret_id[41])
     ret_id[40] = 0;
 }
 
-/* As many descriptors as clients and the store need; fewer clients if they cannot be had. */
-static void raise_descriptor_limit(struct config *config)
+/* Fewer clients, if there are not descriptors for all. */
+static void fit_clients(struct config *config)
 {
-    struct rlimit limit;
-    const rlim_t wanted = (rlim_t)config->maxclients + RESERVED_DESCRIPTOR_COUNT;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
-    struct rlimit raised = {wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted};
-    if (setrlimit(RLIMIT_NOFILE, &raised) == 0) return;
-    raised = (struct rlimit){limit.rlim_max, limit.rlim_max};
-    if (setrlimit(RLIMIT_NOFILE, &raised) != 0) raised = limit;
-    if (raised.rlim_cur >= wanted) return;
-    const rlim_t reserved =
-        raised.rlim_cur > 2 * RESERVED_DESCRIPTOR_COUNT ? RESERVED_DESCRIPTOR_COUNT : raised.rlim_cur / 2;
+    const rlim_t granted = raise_descriptor_limit(config->maxclients);
+    if (granted >= (rlim_t)config->maxclients + RESERVED_DESCRIPTOR_COUNT) return;
     const int64_t before = config->maxclients;
-    config->maxclients = (int64_t)(raised.rlim_cur - reserved);
+    config->maxclients = clients_of_descriptors(granted);
     log_write(LOG_WARNING,
               "maxclients has been reduced from %lld to %lld: the system grants %llu open files.",
-              (long long)before, (long long)config->maxclients, (unsigned long long)raised.rlim_cur);
+              (long long)before, (long long)config->maxclients, (unsigned long long)granted);
 }
 
 static bool open_store(struct server *server)
@@ -508,9 +543,10 @@ int server_run(struct server *server)
 {
     struct server_private *own = server->own;
     char error[CONFIG_ERROR_SIZE] = "";
-    raise_descriptor_limit(&server->config);
+    fit_clients(&server->config);
     if (!open_store(server)) return end(server, 1);
-    if (!listener_listen(&server->config, &own->listening, error)) {
+    const struct listening none = {.count = 0};
+    if (!listener_listen(&server->config, &none, &own->listening, error)) {
         log_write(LOG_WARNING, "%s", error);
         return end(server, 1);
     }

@@ -3,6 +3,7 @@
 """What an operator does: configuration, clients, logs, snapshots, the end of the server."""
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "support"))
 
-from stave_server import BIN_DIR, PATIENCE, RespError, Server, ServerTest, wait_until  # noqa: E402
+from stave_server import BIN_DIR, PATIENCE, Client, RespError, Server, ServerTest, wait_until  # noqa: E402
 
 
 def info(client, section="everything"):
@@ -222,6 +223,50 @@ class Configuration(unittest.TestCase):
             self.assertEqual("PONG", other("PING"))
             other.close()
             client.close()
+
+
+    def test_addresses_may_be_added_beside_those_that_stay(self):
+        with Server(unixsocket=os.path.join(self.directory, "socket")) as server, server.client() as client:
+            self.assertEqual("OK", client("CONFIG", "SET", "bind", "127.0.0.1 127.0.0.2"))
+            for host in ("127.0.0.1", "127.0.0.2"):
+                with Client(server.port, host=host) as other:
+                    self.assertEqual("PONG", other("PING"))
+            self.assertEqual("OK", client("CONFIG", "SET", "bind", "127.0.0.1"))
+            self.assertTrue(wait_until(lambda: not self.can_connect("127.0.0.2", server.port)))
+            with Client(server.port) as one, Client(path=os.path.join(self.directory, "socket")) as two:
+                self.assertEqual(["PONG", "PONG", "PONG"], [each("PING") for each in (client, one, two)])
+
+    def can_connect(self, host, port):
+        try:
+            with Client(port, host=host) as client:
+                return client("PING") == "PONG"
+        except OSError:
+            return False
+
+    def test_more_clients_are_allowed_only_with_descriptors_for_them(self):
+        """P11: clients may not take those of the store's files."""
+        with Server(maxclients=10) as server, server.client() as client:
+            def soft_limit():
+                return resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)[0]
+
+            resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (4200, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+            self.assertEqual("OK", client("CONFIG", "SET", "maxclients", 500))
+            self.assertGreaterEqual(soft_limit(), 500 + 4096)
+            self.assertRegex(str(client.attempt("CONFIG", "SET", "maxclients", 4000000000)),
+                             "^ERR CONFIG SET failed.* - The operating system is not able to handle the specified "
+                             "number of clients, try with [0-9]+$")
+            self.assertEqual([b"maxclients", b"500"], client("CONFIG", "GET", "maxclients"))
+
+    def test_the_beat_of_upkeep_changes_while_it_runs(self):
+        with Server(hz=1, maxmemory="1gb") as server, server.client() as client:
+            client("CONFIG", "SET", "hz", 100)
+            time.sleep(1.1)  # the last slow one
+            client("CLIENT", "NO-EVICT", "on")
+            client("CONFIG", "SET", "maxmemory-clients", 1000)
+            with server.client() as large:
+                begin = time.monotonic()
+                self.assertTrue(large.is_closed())
+                self.assertLess(time.monotonic() - begin, 0.5 * PATIENCE)
 
 
 class Snapshots(ServerTest):

@@ -31,11 +31,18 @@ static bool is_single(const struct transaction *transaction)
     return true;
 }
 
+/* As of which the commit judges expiry (T4); 0: the clock's. */
+static uint64_t moment_of(const struct transaction *transaction)
+{
+    return transaction->mode.is_exclusive ? transaction->mode.now_ms : 0;
+}
+
 static enum stave_status commit_single(struct transaction *transaction, uint64_t *ret_sequence)
 {
     const struct staged *staged = &transaction->staged[0];
     struct stave *store = transaction->server->databases[staged->database];
-    struct stave_write write = {.flags = STAVE_NOT_DURABLE, .expires_at_ms = staged->expires_at_ms};
+    struct stave_write write = {
+        .flags = STAVE_NOT_DURABLE, .expires_at_ms = staged->expires_at_ms, .now_ms = moment_of(transaction)};
     if (transaction->note_count > 0) {
         write.flags |= STAVE_IF_SEQUENCE;
         write.if_sequence = transaction->notes[0].sequence;
@@ -58,8 +65,9 @@ static enum stave_status commit_single(struct transaction *transaction, uint64_t
 static enum stave_status add_expire(struct transaction *transaction, const struct staged *staged)
 {
     struct stave *store = transaction->server->databases[staged->database];
+    const struct stave_read read = {.now_ms = moment_of(transaction)};
     struct stave_view view;
-    const enum stave_status status = stave_view(store, staged->key, NULL, &view);
+    const enum stave_status status = stave_view(store, staged->key, &read, &view);
     if (status == STAVE_NOT_FOUND) return STAVE_OK;
     if (status != STAVE_OK) return status;
     const enum stave_status added = stave_batch_put(transaction->batch, staged->key,
@@ -103,7 +111,7 @@ static enum stave_status commit_batch(struct transaction *transaction, uint64_t 
     for (size_t i = 0; i < transaction->staged_count && status == STAVE_OK; i++) {
         status = add_staged(transaction, &transaction->staged[i]);
     }
-    const struct stave_write write = {.flags = STAVE_NOT_DURABLE};
+    const struct stave_write write = {.flags = STAVE_NOT_DURABLE, .now_ms = moment_of(transaction)};
     if (status == STAVE_OK) status = stave_batch_commit(transaction->batch, &write, ret_sequence);
     stave_batch_clear(transaction->batch);
     return status;

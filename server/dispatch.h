@@ -5,6 +5,8 @@
  *
  *   D1  A request leaves its whole reply, or (when it could not be finished now) no trace at all.
  *   D2  A command that cannot get through eight times is run under the exclusive gate.
+ *   D3  A command's time is read after the end of the one before it, again when it has the gate to itself,
+ *       and when it is run again: no key is there for it that has expired for one that it comes after.
  */
 #ifndef STAVE_SERVER_DISPATCH_H
 #define STAVE_SERVER_DISPATCH_H
@@ -26,7 +28,8 @@ struct dispatcher {
     struct transaction *transaction;
     struct reply reply; /* gathers the replies of a slice */
     struct loop_stats stats;
-    uint64_t now_ms;        /* of the slice, or the end of the last command that took long */
+    uint64_t now_ms;        /* of the command (D3) */
+    uint64_t now_at_us;     /* monotonic; when it was read */
     uint64_t command_at_us; /* monotonic; end of the last command of the slice */
 };
 

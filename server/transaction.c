@@ -16,6 +16,7 @@
 #define ARENA_UNUSED_SIZE ((size_t)64 << 20) /* may lie about before it is looked for */
 #define SCAN_DAMAGE_COUNT_MAX 1000
 #define SCAN_STEP_COUNT_MAX 256 /* of a cursor without a key, in one call */
+#define EXPIRED_TOO 1 /* a moment at which nothing had expired: what is counted until it is removed */
 
 bool transaction_reserve(void **array, size_t count, size_t *capacity, size_t element_size)
 {
@@ -288,6 +289,13 @@ static struct item item_of_view(const struct stave_view *view)
                          .expires_at_ms = view->expires_at_ms};
 }
 
+/* As of the transaction's moment. */
+static void complete_read(const struct transaction *transaction, struct stave_read *read)
+{
+    read->now_ms = transaction->mode.now_ms;
+    if (!transaction->mode.may_wait) read->flags |= STAVE_READ_NO_WAIT;
+}
+
 /* A key's value (or the part that `read` asks for) as the store has it. */
 static enum stave_status read_store(struct transaction *transaction, const struct mapping *mapping,
                                     uint32_t database, struct stave_bytes key, struct stave_read read,
@@ -296,7 +304,7 @@ static enum stave_status read_store(struct transaction *transaction, const struc
     *ret_item = (struct item){0};
     if (mapping->is_flushed) return STAVE_OK;
     struct stave *store = transaction->server->databases[mapping->space];
-    if (!transaction->mode.may_wait) read.flags |= STAVE_READ_NO_WAIT;
+    complete_read(transaction, &read);
     struct stave_view view;
     enum stave_status status = stave_view(store, key, &read, &view);
     if (status == STAVE_WOULD_BLOCK) return note_wanted(transaction, mapping->space, key);
@@ -371,8 +379,10 @@ enum stave_status transaction_info(struct transaction *transaction, uint32_t dat
     *ret_item = (struct item){0};
     if (mapping.is_flushed) return STAVE_OK;
 
+    const struct stave_read read = {.now_ms = transaction->mode.now_ms};
     struct stave_info info;
-    const enum stave_status status = stave_info(transaction->server->databases[mapping.space], key, &info);
+    const enum stave_status status =
+        stave_info_with(transaction->server->databases[mapping.space], key, &read, &info);
     if (status == STAVE_NOT_FOUND) return note_read(transaction, database, key, 0);
     if (status != STAVE_OK) return status;
     *ret_item = (struct item){.found = true,
@@ -458,7 +468,8 @@ enum stave_status transaction_get_many(struct transaction *transaction, uint32_t
     enum stave_status *statuses = memory_alloc_zero(count, sizeof *statuses);
     enum stave_status status = views == NULL || statuses == NULL ? STAVE_NO_MEMORY : STAVE_OK;
     if (status != STAVE_OK) goto done;
-    const struct stave_read read = {.flags = transaction->mode.may_wait ? 0 : STAVE_READ_NO_WAIT};
+    struct stave_read read = {0};
+    complete_read(transaction, &read);
     status = stave_multi_get(transaction->server->databases[database], keys, count, &read, views, statuses);
     if (status != STAVE_OK) goto done;
     status = keep_many(transaction, database, keys, count, views, statuses, ret_items);
@@ -471,6 +482,13 @@ done:
 
 /* ------------------------------------------------------------------ all keys */
 
+static bool is_stored(struct stave *store, struct stave_bytes key, uint64_t now_ms)
+{
+    const struct stave_read read = {.now_ms = now_ms};
+    struct stave_info info;
+    return stave_info_with(store, key, &read, &info) == STAVE_OK;
+}
+
 enum stave_status transaction_count(struct transaction *transaction, uint32_t database, uint64_t *ret_count)
 {
     transaction_see_all(transaction);
@@ -480,7 +498,7 @@ enum stave_status transaction_count(struct transaction *transaction, uint32_t da
     for (size_t i = 0; i < transaction->staged_count; i++) {
         const struct staged *staged = &transaction->staged[i];
         if (staged->number != mapping.number || staged->kind > STAGED_DELETE) continue;
-        const bool was = !mapping.is_flushed && stave_exists(store, staged->key) == STAVE_OK;
+        const bool was = !mapping.is_flushed && is_stored(store, staged->key, EXPIRED_TOO);
         count += (staged->kind == STAGED_PUT ? 1 : 0) - (was ? 1 : 0);
     }
     *ret_count = count > 0 ? (uint64_t)count : 0;
@@ -495,7 +513,7 @@ static enum stave_status scan_staged(struct transaction *transaction, const stru
         const struct staged *staged = &transaction->staged[i];
         if (staged->number != mapping->number || staged->kind != STAGED_PUT) continue;
         struct stave *store = transaction->server->databases[mapping->space];
-        if (!mapping->is_flushed && stave_exists(store, staged->key) == STAVE_OK) continue;
+        if (!mapping->is_flushed && is_stored(store, staged->key, transaction->mode.now_ms)) continue;
         const struct item item = item_of_staged(transaction, staged);
         if (!item.found) continue;
         const enum stave_status status = call(context, staged->key, &item);
@@ -549,6 +567,7 @@ enum stave_status transaction_scan(struct transaction *transaction, uint32_t dat
                                    (transaction->mode.may_wait ? 0 : (uint32_t)STAVE_CURSOR_NO_WAIT),
                                &keys);
     if (status != STAVE_OK) return status;
+    stave_cursor_as_of(keys, transaction->mode.now_ms);
     size_t seen = 0;
     size_t damage_count = 0;
     size_t step_count = 0;
@@ -601,7 +620,7 @@ static enum stave_status random_stored(struct transaction *transaction, uint32_t
     struct stave_value key = transaction->random;
     transaction->random.data = NULL;
     if (key.data != NULL && transaction->random_space == space &&
-        stave_exists(store, stave_bytes(key.data, key.size)) == STAVE_OK) {
+        is_stored(store, stave_bytes(key.data, key.size), transaction->mode.now_ms)) {
         *ret_key = key;
         return STAVE_OK;
     }

@@ -6,7 +6,8 @@
  *   T2  Reads see the transaction's own staged writes first.
  *   T3  What a writing command has read is required to be unchanged at the commit; otherwise the commit is
  *       STAVE_CONFLICT, and the command is run again. An EXEC holds the gate exclusively and cannot conflict.
- *   T4  An expired value is absent; "now" is the transaction's time and stands still.
+ *   T4  An expired value is absent; "now" is the transaction's time and stands still. Where others may come
+ *       between (T3), what has expired by the commit is a conflict as well.
  *   T5  Every change of a key touches its watchers (watch.h) before the commit returns.
  *
  * Every call returns STAVE_OK; STAVE_WOULD_BLOCK when the value is on disk and the transaction may not wait

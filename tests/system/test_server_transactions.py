@@ -91,6 +91,54 @@ class Multi(ServerTest):
             self.assertEqual(1, client("DBSIZE"))
 
 
+class TimeStandsStill(unittest.TestCase):
+    """A key that expires while an EXEC, or a command, runs is there for all of it, or for none of it."""
+
+    def exec_past_expiry(self, client, milliseconds):
+        """False: the keys had expired before the EXEC."""
+        sleep = ("DEBUG", "SLEEP", milliseconds * 0.0015)
+        requests = [*(("SET", key, "1", "PX", milliseconds) for key in "abcde"), ("MULTI",), ("GET", "a"), sleep,
+                    ("BGREWRITEAOF",), sleep, ("GET", "a"), ("PTTL", "a"), ("MGET", "b", "a"), ("STRLEN", "a"), ("GETRANGE", "a", -1, -1),
+                    ("EXPIRE", "b", 1000), ("APPEND", "c", "2"), ("PERSIST", "c"), ("SET", "d", "2", "XX", "KEEPTTL"),
+                    ("DEL", "e"), ("KEYS", "*"), ("SCAN", 0), ("DBSIZE",), ("EXEC",)]
+        replies = client.pipeline(requests)[-1]
+        if replies[0] is None:
+            return False
+        self.assertEqual([b"1", "OK", "Background append only file rewriting started", "OK", b"1"], replies[:5])
+        replies = replies[2:]
+        self.assertTrue(0 < replies[3] <= milliseconds, replies[3])
+        self.assertEqual([[b"1", b"1"], 1, b"1", 1, 2, 1, "OK", 1], replies[4:12])
+        self.assertEqual([b"a", b"b", b"c", b"d"], sorted(replies[12]))
+        self.assertEqual([b"a", b"b", b"c", b"d"], sorted(replies[13][1]))
+        self.assertEqual(4, replies[14])
+        self.assertEqual([None, b"1", b"12", None, None], client("MGET", *"abcde"))
+        self.assertEqual(["OK", [None, None]],
+                         client.pipeline([("MULTI",), ("GET", "a"), ("GET", "d"), ("EXEC",)])[::3])
+        return True
+
+    def exec_on(self, environment, threads, milliseconds):
+        with Server(environment=environment, io_threads=threads, enable_debug_command="yes", hz=500) as server:
+            with server.client() as client:
+                return self.exec_past_expiry(client, milliseconds)
+
+    def test_no_key_expires_within_an_exec(self):
+        for environment in ({}, {"STAVE_COLD_READS": "yes"}):
+            for threads in (1, 2):
+                self.assertTrue(any(self.exec_on(environment, threads, 150 * 3 ** tries) for tries in range(4)))
+
+    def test_no_key_expires_within_a_command(self):
+        keys = ["k"] * 100000
+        for threads in (1, 2):
+            with Server(io_threads=threads) as server, server.client() as client:
+                counts = set()
+                for milliseconds in range(1, 200, 4):
+                    client("SET", "k", "1", "PX", milliseconds)
+                    counts.add(client("EXISTS", *keys))
+                    if counts >= {0, len(keys)} and milliseconds > 100:
+                        break
+                self.assertLessEqual(counts, {0, len(keys)})
+
+
 class Watch(ServerTest):
     options = {"io_threads": 2}
 

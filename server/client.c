@@ -58,7 +58,8 @@ enum stave_status client_queue(struct client *client, const struct command *comm
     size_t size;
     struct stave_bytes *copy = copy_arguments(arguments, argument_count, &size);
     if (copy == NULL) return STAVE_NO_MEMORY;
-    client->queued[client->queued_count++] = (struct queued_command){command, copy, argument_count};
+    client->queued[client->queued_count++] =
+        (struct queued_command){.command = command, .arguments = copy, .argument_count = argument_count};
     client->queued_size += size + sizeof *client->queued;
     return STAVE_OK;
 }

@@ -46,6 +46,8 @@ struct queued_command {
     const struct command *command;
     struct stave_bytes *arguments;
     size_t argument_count;
+    uint32_t database; /* selected when it had run */
+    bool has_run;
 };
 
 struct client {

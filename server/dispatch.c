@@ -371,6 +371,26 @@ static void finish(struct run *run, struct call *call)
     }
 }
 
+/* Monitors see what has run: an EXEC's commands, each with the database it left selected, then itself. */
+static void show_to_monitors(const struct call *call)
+{
+    void (*const show)(const struct call *) = call->server->hooks.monitor;
+    const struct client *client = call->client;
+    struct call shown = *call;
+    for (size_t i = 0; i < client->queued_count && call->ends_multi; i++) {
+        const struct queued_command *queued = &client->queued[i];
+        if (!queued->has_run) continue;
+        shown.command = queued->command;
+        shown.arguments = queued->arguments;
+        shown.argument_count = queued->argument_count;
+        shown.database = queued->database;
+        show(&shown);
+    }
+    shown = *call;
+    shown.database = client->database;
+    show(&shown);
+}
+
 /* It may no longer run: it waits for the end of the pause, or goes with its client. */
 static enum dispatch_outcome put_off(struct run *run)
 {
@@ -395,11 +415,11 @@ static enum dispatch_outcome execute(struct run *run)
                         .state = kept->state,
                         .free_state = kept->free_state};
     if ((run->command->flags & COMMAND_EXCLUSIVE) != 0 && !go_exclusive(run)) return put_off(run);
-    if (atomic_load_explicit(&dispatcher->server->monitor_count, memory_order_relaxed) > 0 &&
-        dispatcher->server->hooks.monitor != NULL && kept->state == NULL) {
-        if (!go_exclusive(run)) return put_off(run);
-        dispatcher->server->hooks.monitor(&call);
-    }
+    /* Who is monitored has the gate to itself, so that lines come in the order of what they show. */
+    const bool is_monitored =
+        atomic_load_explicit(&dispatcher->server->monitor_count, memory_order_relaxed) > 0 &&
+        dispatcher->server->hooks.monitor != NULL;
+    if (is_monitored && !go_exclusive(run)) return put_off(run);
     const enum stave_status status = run_command(run, &call);
     *kept = (struct dispatch_state){call.state, call.free_state};
     if (status == STAVE_CONFLICT) return put_off(run);
@@ -413,6 +433,7 @@ static enum dispatch_outcome execute(struct run *run)
     if ((run->command->flags & COMMAND_EXCLUSIVE) != 0 && run->command->run != transaction_exec) {
         transaction_see_all(dispatcher->transaction);
     }
+    if (is_monitored) show_to_monitors(&call);
     finish(run, &call);
     transaction_reset(dispatcher->transaction);
     end_exclusive(run);
@@ -475,7 +496,7 @@ enum dispatch_outcome dispatch(struct dispatcher *dispatcher, struct client *cli
     return DISPATCH_DONE;
 }
 
-enum stave_status dispatch_queued(struct call *exec, const struct queued_command *queued)
+enum stave_status dispatch_queued(struct call *exec, struct queued_command *queued)
 {
     struct call call = *exec;
     call.command = queued->command;
@@ -485,12 +506,7 @@ enum stave_status dispatch_queued(struct call *exec, const struct queued_command
     call.in_exec = true;
     call.state = NULL;
     call.free_state = NULL;
-    struct server *server = exec->server;
-    if (atomic_load_explicit(&server->monitor_count, memory_order_relaxed) > 0 &&
-        server->hooks.monitor != NULL) {
-        server->hooks.monitor(&call);
-    }
-
+    const struct server *server = exec->server;
     const uint64_t begin_us = server_monotonic_us();
     const uint32_t errors_before = exec->reply->error_count;
     const struct reply_mark mark = {exec->reply->bytes.size, exec->reply->view_count};
@@ -510,6 +526,8 @@ enum stave_status dispatch_queued(struct call *exec, const struct queued_command
     counted->time_us += duration_us;
     counted->failed_count += exec->reply->error_count > errors_before;
     if (server->hooks.executed != NULL) server->hooks.executed(&call, duration_us);
+    queued->has_run = true;
+    queued->database = call.database;
     return STAVE_OK;
 }
 

@@ -59,7 +59,7 @@ enum dispatch_outcome dispatch(struct dispatcher *dispatcher, struct client *cli
                                const struct request *request);
 
 /* A command of an EXEC, on the transaction and reply of `exec`. Result as of a command's function. */
-enum stave_status dispatch_queued(struct call *exec, const struct queued_command *queued);
+enum stave_status dispatch_queued(struct call *exec, struct queued_command *queued);
 
 /* Keys of a request, for prefetching; result how many. */
 size_t dispatch_keys(const struct stave_bytes *arguments, size_t argument_count, struct stave_bytes *ret_keys,

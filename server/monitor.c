@@ -53,7 +53,7 @@ static void send_line(struct server *server, const struct buffer *line)
             client_send(client, buffer_bytes(line));
 }
 
-void monitor_feed(struct call *call)
+void monitor_feed(const struct call *call)
 {
     struct buffer line = {0};
     if (call->command->flags & (COMMAND_SKIP_MONITOR | COMMAND_ADMIN)) return;

@@ -5,7 +5,7 @@
 
 struct call;
 
-/* Before a command runs, under the exclusive gate: monitors see commands in one order. */
-void monitor_feed(struct call *call);
+/* When a command has run, under the exclusive gate: monitors see commands in the order of their running. */
+void monitor_feed(const struct call *call);
 
 #endif

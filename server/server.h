@@ -71,11 +71,11 @@ struct server_pause {
 };
 
 /*
- * Called by the dispatcher where they are set. `monitor` only while monitor_count is not 0, before the
- * command; `executed` after it. `cron` on the main thread, `config.hz` times a second, inside the gate.
+ * Called by the dispatcher where they are set. `monitor` only while monitor_count is not 0, and
+ * `executed`, after the command. `cron` on the main thread, `config.hz` times a second, inside the gate.
  */
 struct server_hooks {
-    void (*monitor)(struct call *call);
+    void (*monitor)(const struct call *call);
     void (*executed)(struct call *call, uint64_t duration_us);
     void (*cron)(struct server *server);
 };

@@ -51,6 +51,7 @@ enum stave_status transaction_exec(struct call *call)
     struct client *client = call->client;
     if ((client->flags & CLIENT_MULTI) == 0) return call_error(call, "ERR EXEC without MULTI");
     call->ends_multi = true;
+    for (size_t i = 0; i < client->queued_count; i++) client->queued[i].has_run = false; /* an earlier try */
     if ((client->flags & CLIENT_DIRTY_EXEC) != 0) {
         return call_error(call, "EXECABORT Transaction discarded because of previous errors.");
     }

@@ -3,6 +3,7 @@
 """What an operator does: configuration, clients, logs, snapshots, the end of the server."""
 
 import os
+import re
 import resource
 import shutil
 import signal
@@ -99,6 +100,19 @@ class Clients(ServerTest):
         self.assertTrue(monitor.read_line().endswith(b"... (34464 more bytes)"))
         monitor.close()
         self.assertTrue(wait_until(lambda: info(self.client)["monitor_clients"] == "0"))
+
+    def test_a_monitor_sees_a_transaction_as_it_ran_and_what_did_not_run_not_at_all(self):
+        monitor = self.connect()
+        monitor("MONITOR")
+        self.client.pipeline([("SELECT", 2), ("MULTI",), ("SET", "a", 1), ("SELECT", 3), ("GET", "a"), ("EXEC",),
+                              ("SELECT", 0), ("WATCH", "k"), ("SET", "k", 1), ("MULTI",), ("GET", "not run"), ("EXEC",),
+                              ("GET",), ("NOSUCH",), ("CONFIG", "GET", "port"), ("ECHO", "end")])
+        lines = []
+        while not lines or "ECHO" not in lines[-1]:
+            lines.append(re.sub(r"^\+\S+ \[(\d+) \S+\]", r"\1", monitor.read_line().decode()))
+        self.assertEqual(['2 "SELECT" "2"', '2 "MULTI"', '2 "SET" "a" "1"', '3 "SELECT" "3"', '3 "GET" "a"', '3 "EXEC"',
+                          '0 "SELECT" "0"', '0 "WATCH" "k"', '0 "SET" "k" "1"', '0 "MULTI"', '0 "EXEC"',
+                          '0 "ECHO" "end"'], lines)
 
     def test_reset_ends_everything_that_a_session_began(self):
         self.client("SELECT", 3)

@@ -284,6 +284,21 @@ class Cold(unittest.TestCase):
                 replies = client.pipeline([("MULTI",), *(("APPEND", key, "x") for key in keys[:50]), ("EXEC",)])
                 self.assertEqual([20001] * 50, replies[-1])
 
+    def test_a_command_that_waits_for_the_disk_is_shown_to_monitors_once(self):
+        with Server(environment={"STAVE_COLD_READS": "yes"}, io_threads=1) as server:
+            with server.client() as client:
+                client.pipeline([("SET", f"k{i}", b"x" * 20000) for i in range(20)])
+            server.restart()
+            self.drop_pages(server)
+            with server.client() as client, server.client() as monitor:
+                monitor("MONITOR")
+                client.pipeline([("GET", "k1"), ("MULTI",), ("GET", "k2"), ("GET", "k3"), ("EXEC",), ("ECHO", "end")])
+                lines = []
+                while not lines or b"ECHO" not in lines[-1]:
+                    lines.append(monitor.read_line().split(b"] ")[1])
+                self.assertEqual([b'"GET" "k1"', b'"MULTI"', b'"GET" "k2"', b'"GET" "k3"', b'"EXEC"', b'"ECHO" "end"'],
+                                 lines)
+
     def test_a_client_that_leaves_while_its_value_is_read_harms_nobody(self):
         with Server(environment={"STAVE_COLD_READS": "yes"}, io_threads=2) as server:
             with server.client() as client:

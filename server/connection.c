@@ -587,7 +587,9 @@ static void read_input(struct connection *connection)
     else
         read_own(connection);
     const int64_t limit = client->server->config.client_query_buffer_limit;
-    if (limit > 0 && connection->input.size > (uint64_t)limit) close_for_input(connection);
+    /* What is queued for EXEC has not been run either. */
+    if (limit > 0 && connection->input.size + client->queued_size > (uint64_t)limit)
+        close_for_input(connection);
 }
 
 /* ------------------------------------------------------------------ turns */

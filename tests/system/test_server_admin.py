@@ -82,6 +82,20 @@ class Clients(ServerTest):
         self.client("CLIENT", "UNPAUSE")
         self.assertEqual("OK", other.read())
 
+    def test_a_pause_of_writes_holds_a_transaction_that_writes(self):
+        writer, reader = self.connect(), self.connect()
+        for command in (("MULTI",), ("SET", "a", "1")):
+            writer(*command)
+        for command in (("MULTI",), ("GET", "a")):
+            reader(*command)
+        self.client("CLIENT", "PAUSE", 60000, "WRITE")
+        writer.send("EXEC")
+        self.assertEqual([None], reader("EXEC"))
+        time.sleep(0.1)
+        self.assertIsNone(self.client("GET", "a"))
+        self.client("CLIENT", "UNPAUSE")
+        self.assertEqual(["OK"], writer.read())
+
     def test_a_pause_ends_by_itself(self):
         self.client("CLIENT", "PAUSE", 50, "ALL")
         self.assertEqual("OK", self.client("SET", "a", "1"))

@@ -203,6 +203,15 @@ class Watch(ServerTest):
         self.assertIsNone(self.exec_after(lambda other: other("SWAPDB", 0, 1), "k"))
         self.assertEqual(["OK"], self.exec_after(lambda other: other("SWAPDB", 0, 1), "absent"))
 
+    def test_swapdb_aborts_whichever_of_the_two_is_watched(self):
+        self.client("SET", "k", "in 0")
+        for watched, swapped in ((0, (0, 1)), (1, (0, 1)), (0, (1, 0)), (1, (1, 0))):
+            client = self.connect()
+            client("SELECT", watched)
+            client.pipeline([("WATCH", "k"), ("MULTI",), ("PING",)])
+            self.connect()("SWAPDB", *swapped)
+            self.assertIsNone(client("EXEC"))
+
     def test_a_watched_key_that_expires_aborts(self):
         self.client("SET", "k", "1", "PX", 30)
         self.assertIsNone(self.exec_after(lambda other: time.sleep(0.1)))

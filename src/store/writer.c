@@ -232,7 +232,7 @@ enum stave_status writer_roll(struct store *store)
 
 /* ------------------------------------------------------------------ append */
 
-/* Small records go in one write. */
+/* Small records go in one write. Of others the header comes last: what a failure leaves is no record. (P4) */
 static enum stave_status append_written(struct segment *tail, const struct record *record, uint64_t offset,
                                         const void *key, const void *value, struct error *error)
 {
@@ -247,15 +247,14 @@ static enum stave_status append_written(struct segment *tail, const struct recor
         memset(bytes + size - record_padding(record), 0, record_padding(record));
         return file_write_at(&tail->file, bytes, (size_t)size, offset, error);
     }
-    enum stave_status status = file_write_at(&tail->file, bytes, header_size, offset, error);
+    const uint64_t key_at = offset + header_size;
+    const uint64_t value_at = key_at + record->key_size;
+    enum stave_status status = file_write_at(&tail->file, key, record->key_size, key_at, error);
+    if (status == STAVE_OK) status = file_write_at(&tail->file, value, record->value_size, value_at, error);
     if (status == STAVE_OK)
-        status = file_write_at(&tail->file, key, record->key_size, offset + header_size, error);
-    if (status == STAVE_OK)
-        status = file_write_at(&tail->file, value, record->value_size,
-                               offset + header_size + record->key_size, error);
-    if (status == STAVE_OK)
-        status = file_write_at(&tail->file, zeroes, record_padding(record),
-                               offset + size - record_padding(record), error);
+        status =
+            file_write_at(&tail->file, zeroes, record_padding(record), value_at + record->value_size, error);
+    if (status == STAVE_OK) status = file_write_at(&tail->file, bytes, header_size, offset, error);
     return status;
 }
 

@@ -143,6 +143,20 @@ static void a_failed_sync_is_not_repeated(void **state) /* F4 */
     scratch_remove(&scratch);
 }
 
+/* P2: what is synced in a directory of which nothing is left after a power loss was not durable. */
+static void a_directory_is_made_durable_in_its_parent(void **state)
+{
+    (void)state;
+    struct scratch scratch;
+    scratch_make(&scratch);
+    fault_choose(FAULT_DIR_SYNC);
+    fault_arm(1, EIO);
+    assert_int_equal(dir_create(scratch.store, NULL), STAVE_IO);
+    assert_true(fault_disarm());
+    fault_choose(FAULT_SYSTEM);
+    scratch_remove(&scratch);
+}
+
 static void the_wall_clock_can_be_set(void **state)
 {
     (void)state;
@@ -160,6 +174,7 @@ int main(void)
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(short_and_interrupted_transfers_are_continued),
         cmocka_unit_test(a_failed_sync_is_not_repeated),
+        cmocka_unit_test(a_directory_is_made_durable_in_its_parent),
         cmocka_unit_test(the_wall_clock_can_be_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -228,6 +228,47 @@ static void map_past_the_file_is_refused_instead_of_raising_a_signal(void **stat
     (void)file_close(&file, NULL);
 }
 
+static void map_tells_pages_in_memory_from_those_that_are_not(void **state) /* for STAVE_READ_NO_WAIT */
+{
+    struct fixture *const fixture = *state;
+    struct file file = FILE_NONE;
+    struct map map = MAP_NONE;
+    enum { SIZE = 600 * MAP_PAGE_SIZE };
+    assert_int_equal(file_create(&fixture->dir, "r", &file, NULL), STAVE_OK);
+    assert_int_equal(file_truncate(&file, SIZE, NULL), STAVE_OK); /* a hole: nothing of it is in memory */
+    assert_int_equal(file_write_at(&file, "here", 4, SIZE - MAP_PAGE_SIZE, NULL), STAVE_OK);
+    assert_int_equal(map_file(&file, SIZE, false, &map, NULL), STAVE_OK);
+    assert_true(map_resident(&map, SIZE - MAP_PAGE_SIZE, 4));
+    assert_false(map_resident(&map, SIZE - MAP_PAGE_SIZE - 1, 4));
+    assert_false(map_resident(&map, 0, SIZE));
+    map_free(&map);
+    (void)file_close(&file, NULL);
+}
+
+static void a_symbolic_link_is_not_opened_as_a_file_of_the_directory(void **state)
+{
+    struct fixture *const fixture = *state;
+    struct file file = FILE_NONE;
+    char path[600];
+    (void)snprintf(path, sizeof(path), "%s/link", fixture->scratch.root);
+    assert_int_equal(file_create(&fixture->dir, "target", &file, NULL), STAVE_OK);
+    assert_int_equal(file_close(&file, NULL), STAVE_OK);
+    assert_int_equal(symlink("target", path), 0);
+    assert_true(file_open(&fixture->dir, "link", false, &file, NULL) < 0);
+    assert_true(file_create_over(&fixture->dir, "link", &file, NULL) < 0);
+}
+
+/* P9: elsewhere a granted page can still raise SIGBUS, so the tail is written. */
+static void only_file_systems_known_to_be_safe_have_a_mapped_tail(void **state)
+{
+    struct dir dir = DIR_NONE;
+    (void)state;
+    assert_int_equal(dir_open("/proc", &dir, NULL), STAVE_OK);
+    assert_false(file_system_maps_safely(dir.fd));
+    dir_close(&dir);
+    assert_false(file_system_maps_safely(-1));
+}
+
 static void large_pages_are_aligned_zeroed_and_can_be_given_back(void **state) /* M2 */
 {
     (void)state;
@@ -273,6 +314,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(map_and_file_show_the_same_bytes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(map_past_the_file_is_refused_instead_of_raising_a_signal, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(map_tells_pages_in_memory_from_those_that_are_not, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_symbolic_link_is_not_opened_as_a_file_of_the_directory, set_up,
+                                        tear_down),
+        cmocka_unit_test(only_file_systems_known_to_be_safe_have_a_mapped_tail),
         cmocka_unit_test(large_pages_are_aligned_zeroed_and_can_be_given_back),
         cmocka_unit_test(fork_wipes_the_page_that_tells_a_child),
     };

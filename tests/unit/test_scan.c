@@ -424,6 +424,40 @@ static void a_record_of_a_batch_without_its_batch_is_refused(void **state) /* C3
     end(&fixture);
 }
 
+/* Three records behind a BATCH; `strays` has a bit for each of them that does not say that it belongs. */
+static void expect_no_batch(uint32_t count, uint64_t size, unsigned strays)
+{
+    static const char *const keys[] = {"c", "d", "e"};
+    struct fixture fixture = begin(SEGMENT_LOG);
+    segment_writer_put(&fixture.writer, "a", "1");
+    const size_t at = segment_writer_batch(&fixture.writer, count, size);
+    for (unsigned i = 0; i < 3; i++) {
+        if (strays >> i & 1)
+            segment_writer_put(&fixture.writer, keys[i], "1");
+        else
+            segment_writer_put_in_batch(&fixture.writer, keys[i], "1");
+    }
+    save(&fixture, fixture.writer.size);
+    struct scan scan = open_scan(&fixture, SCAN_TO_THE_END, CHECK_ALL);
+    expect_key(&scan, "a");
+    expect_status(&scan, STAVE_CORRUPT);
+    assert_int_equal(scan.damage, SCAN_BATCH_BROKEN);
+    assert_int_equal(scan.offset, at);
+    scan_close(&scan);
+    end(&fixture);
+}
+
+static void a_batch_is_exactly_the_records_that_it_announces(void **state) /* C3, P5 */
+{
+    (void)state;
+    const uint64_t size = 48; /* of each record */
+    expect_no_batch(2, 3 * size, 0);
+    expect_no_batch(3, 3 * size - 16, 0);
+    expect_no_batch(3, 3 * size + 16, 0);
+    expect_no_batch(4, 4 * size, 0);
+    for (unsigned strays = 1; strays < 8; strays++) expect_no_batch(3, 3 * size, strays);
+}
+
 static void marks_behind_damage_are_found(void **state) /* P6 */
 {
     (void)state;
@@ -629,6 +663,7 @@ int main(void)
         cmocka_unit_test(a_batch_damaged_at_any_byte_is_handed_out_not_at_all),
         cmocka_unit_test(a_batch_cut_at_any_byte_is_handed_out_not_at_all),
         cmocka_unit_test(a_record_of_a_batch_without_its_batch_is_refused),
+        cmocka_unit_test(a_batch_is_exactly_the_records_that_it_announces),
         cmocka_unit_test(marks_behind_damage_are_found),
         cmocka_unit_test(a_mark_is_found_wherever_the_buffer_ends),
         cmocka_unit_test(a_mark_that_contradicts_itself_vouches_for_nothing),

@@ -138,6 +138,9 @@ bool keydir_probe_changed(const struct keydir_probe *probe);
 enum stave_status keydir_walk(struct keydir *keydir, uint64_t *position, uint64_t *locations, size_t capacity,
                               size_t *ret_count, bool *ret_end);
 
+/* Whether the next keydir_walk() from `position` finds its bucket loaded. */
+bool keydir_walk_is_loaded(const struct keydir *keydir, uint64_t position);
+
 /*
  * Moves *position over buckets that hold nothing, `limit` of them at most; loads nothing. Result how many;
  * *ret_end as above.
@@ -215,6 +218,12 @@ uint32_t keydir_block_count(const struct keydir *keydir);
 
 uint32_t keydir_block_of(const struct keydir *keydir, uint64_t hash);
 bool keydir_block_is_loaded(const struct keydir *keydir, uint32_t block);
+
+/* The same of a hash's block: a look-up of it does not load. */
+static inline bool keydir_is_loaded(const struct keydir *keydir, uint64_t hash)
+{
+    return keydir_block_is_loaded(keydir, keydir_block_of(keydir, hash));
+}
 
 /* Loads `block` if it is not loaded (any thread). Result STAVE_OK, or what the loader failed with. */
 enum stave_status keydir_load_block(struct keydir *keydir, uint32_t block);

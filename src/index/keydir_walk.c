@@ -84,6 +84,11 @@ static const struct keydir_bucket *bucket_of(const struct keydir *keydir, uint64
     return keydir_bucket_at(keydir, keydir_bucket_index(hash, bucket_count));
 }
 
+bool keydir_walk_is_loaded(const struct keydir *keydir, uint64_t position)
+{
+    return bucket_of(keydir, reverse_bits(position), keydir_bucket_count(keydir)) != NULL;
+}
+
 /* The word is read first: what was in the chain and is so no longer has gone to the line before. */
 static bool is_empty(const struct keydir_bucket *bucket)
 {

@@ -238,6 +238,8 @@ static enum stave_status take_bucket(struct stave_cursor *cursor, struct taken *
     size_t stale_count = 0;
     *ret_again = false;
     ret_taken->position = cursor->position;
+    if (cursor->flags & STAVE_CURSOR_NO_WAIT && !keydir_walk_is_loaded(&store->keydir, cursor->position))
+        return STAVE_WOULD_BLOCK;
     enum stave_status status = keydir_walk(&store->keydir, &ret_taken->position, locations,
                                            KEYDIR_WALK_CAPACITY, &count, &ret_taken->is_last);
     prefetch_ahead(store, cursor->position);

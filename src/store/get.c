@@ -175,21 +175,26 @@ void stave_view_release(struct stave *handle, struct stave_view *view)
 
 /* ------------------------------------------------------------------ many keys */
 
+static bool is_missing(struct stave_bytes key)
+{
+    return key.data == NULL && key.size > 0;
+}
+
 void stave_prefetch(struct stave *handle, const struct stave_bytes *keys, size_t count)
 {
     if (handle == NULL || keys == NULL || !store_is_ours(handle->store)) return;
     struct store *store = handle->store;
-    for (size_t i = 0; i < count; i++) {
-        uint32_t generation;
-        keydir_prefetch(&store->keydir, hash_of(handle, keys[i], &generation));
-    }
+    uint32_t generation;
+    for (size_t i = 0; i < count; i++)
+        if (!is_missing(keys[i])) keydir_prefetch(&store->keydir, hash_of(handle, keys[i], &generation));
     const uint32_t token = epoch_enter(&store->epoch);
     for (size_t i = 0; i < count; i++) {
-        uint32_t generation;
         struct keydir_probe probe;
         uint64_t location;
-        if (keydir_probe_begin(&store->keydir, hash_of(handle, keys[i], &generation), &probe) != STAVE_OK)
-            continue;
+        if (is_missing(keys[i])) continue;
+        const uint64_t hash = hash_of(handle, keys[i], &generation);
+        if (!keydir_is_loaded(&store->keydir, hash)) continue; /* a look-up would read from disk */
+        if (keydir_probe_begin(&store->keydir, hash, &probe) != STAVE_OK) continue;
         if (keydir_probe_next(&probe, &location)) reading_prefetch(store, location);
     }
     epoch_leave(&store->epoch, token);
@@ -222,7 +227,7 @@ enum stave_status stave_multi_get(struct stave *handle, const struct stave_bytes
         return store_error(handle->store, STAVE_LIMIT, "multi_get of %zu keys, more than %u", count,
                            (unsigned)STAVE_MULTI_GET_COUNT_MAX);
     for (size_t i = 0; i < count; i++)
-        if (keys[i].data == NULL && keys[i].size > 0) return STAVE_INVALID;
+        if (is_missing(keys[i])) return STAVE_INVALID;
 
     struct store *store = handle->store;
     stave_prefetch(handle, keys, count);

@@ -165,6 +165,7 @@ enum stave_status find_key(struct store *store, uint64_t hash, uint32_t generati
 {
     struct keydir_probe probe;
     bool moved;
+    if (flags & STAVE_READ_NO_WAIT && !keydir_is_loaded(&store->keydir, hash)) return STAVE_WOULD_BLOCK;
     do {
         moved = false;
         enum stave_status status = keydir_probe_begin(&store->keydir, hash, &probe);

@@ -41,7 +41,8 @@ struct found {
 /*
  * The newest record of a key: probes the index and compares keys in the log. Inside an epoch, no lock (P7).
  * Result STAVE_OK; STAVE_NOT_FOUND (no entry; expiry is not looked at); STAVE_CORRUPT when a record that may
- * be the key's is damaged (P6); ...
+ * be the key's is damaged (P6); STAVE_WOULD_BLOCK with STAVE_READ_NO_WAIT, also for the index's own block;
+ * ...
  */
 enum stave_status find_key(struct store *store, uint64_t hash, uint32_t generation, struct stave_bytes key,
                            uint32_t flags, struct found *ret_found);

@@ -6,6 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "store/store.h"
+
 #define FAR_FUTURE_MS UINT64_C(4102444800000)
 
 static void calls_refuse_missing_arguments(void **state)
@@ -365,15 +367,50 @@ static void a_part_of_a_value_is_read(void **state)
     assert_int_equal(stave_get_with(fixture->store, stave_text("a"), &read, &value), STAVE_INVALID);
 }
 
-static void a_read_that_may_not_wait_answers(void **state)
+static enum stave_status get_without_waiting(struct stave *store)
 {
-    struct fixture *fixture = *state;
     const struct stave_read read = {.flags = STAVE_READ_NO_WAIT};
     struct stave_value value = {0};
-    store_put(fixture->store, "a", "1");
-    const enum stave_status status = stave_get_with(fixture->store, stave_text("a"), &read, &value);
-    assert_true(status == STAVE_OK || status == STAVE_WOULD_BLOCK);
+    const enum stave_status status = stave_get_with(store, stave_text("a"), &read, &value);
     if (status == STAVE_OK) stave_free(value.data);
+    return status;
+}
+
+static uint64_t count_unloaded(struct stave *handle)
+{
+    struct keydir_stats stats;
+    keydir_stat(&handle->store->keydir, &stats);
+    return stats.unloaded_count;
+}
+
+/*
+ * STAVE_READ_NO_WAIT, STAVE_CURSOR_NO_WAIT, stave_prefetch: none of them reads a part of the index from disk.
+ * Read-only, so that no thread does meanwhile.
+ */
+static void what_may_not_wait_does_not_wait_for_the_index(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct stave_bytes keys[2] = {stave_text("a"), stave_bytes(NULL, 1)};
+    struct stave_cursor *cursor = NULL;
+    struct stave_entry entry;
+    store_put(fixture->store, "a", "1");
+    assert_int_equal(get_without_waiting(fixture->store), STAVE_OK);
+    assert_int_equal(stave_checkpoint(fixture->store), STAVE_OK);
+    fixture_close(fixture);
+    fixture->options.read_only = true;
+    fixture_reopen(fixture);
+    const uint64_t unloaded = count_unloaded(fixture->store);
+    assert_true(unloaded > 1);
+    stave_prefetch(fixture->store, keys, 2);
+    assert_int_equal(get_without_waiting(fixture->store), STAVE_WOULD_BLOCK);
+    assert_int_equal(stave_cursor_open(fixture->store, 0, stave_text(""), STAVE_CURSOR_NO_WAIT, &cursor),
+                     STAVE_OK);
+    assert_int_equal(stave_cursor_next(cursor, &entry), STAVE_WOULD_BLOCK);
+    stave_cursor_close(cursor);
+    assert_int_equal(count_unloaded(fixture->store), unloaded);
+    store_expect(fixture->store, "a", "1");
+    assert_int_equal(count_unloaded(fixture->store), unloaded - 1);
+    assert_int_equal(get_without_waiting(fixture->store), STAVE_OK);
 }
 
 static void a_view_outlives_what_happens_to_its_key(void **state)
@@ -593,7 +630,7 @@ int main(void)
         FIXTURE_TEST(expire_sets_the_expiry_alone),
         FIXTURE_TEST(a_put_takes_the_expiry_away),
         FIXTURE_TEST(a_part_of_a_value_is_read),
-        FIXTURE_TEST(a_read_that_may_not_wait_answers),
+        FIXTURE_TEST(what_may_not_wait_does_not_wait_for_the_index),
         FIXTURE_TEST(a_view_outlives_what_happens_to_its_key),
         FIXTURE_TEST(multi_get_answers_for_each_key),
         FIXTURE_TEST(update_reads_and_writes_as_one),

@@ -483,6 +483,7 @@ static void marks_behind_damage_are_found(void **state) /* P6 */
     end(&fixture);
 }
 
+/* P6: the one that vouches for the most, however far behind the others it stands. */
 static void a_mark_is_found_wherever_the_buffer_ends(void **state)
 {
     (void)state;
@@ -490,12 +491,15 @@ static void a_mark_is_found_wherever_the_buffer_ends(void **state)
         struct fixture fixture = begin(SEGMENT_LOG);
         const size_t size = SCAN_BUFFER_SIZE - 128 + shift;
         uint8_t *filler = calloc(size, 1);
-        segment_writer_add(&fixture.writer, (struct record){.kind = RECORD_PUT}, "k", 1, filler, size);
         segment_writer_mark(&fixture.writer, SEGMENT_HEADER_SIZE, 0);
+        segment_writer_add(&fixture.writer, (struct record){.kind = RECORD_PUT}, "k", 1, filler, size);
+        const size_t end_marked = fixture.writer.size;
+        segment_writer_mark(&fixture.writer, end_marked, 0);
         save(&fixture, fixture.writer.size);
         struct scan scan = open_scan(&fixture, SCAN_TO_THE_END, 0);
         struct record_mark mark;
         assert_int_equal(scan_search_mark(&scan, SEGMENT_HEADER_SIZE, &mark, NULL), STAVE_OK);
+        assert_int_equal(mark.durable_end, end_marked);
         scan_close(&scan);
         free(filler);
         end(&fixture);

@@ -516,6 +516,8 @@ enum stave_status stave_batch_commit(struct stave_batch *batch, const struct sta
             mutex_lock(&store->write_lock);
             status = commit_locked(batch, plan, &sequence);
             mutex_unlock(&store->write_lock);
+            if (atomic_load_explicit(&store->failed, memory_order_relaxed) != STAVE_OK)
+                sync_tell_failed(store); /* it may have been this batch: B1 */
         }
         release_large(batch);
     } while (status == STAVE_WOULD_BLOCK);

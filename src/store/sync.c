@@ -34,6 +34,11 @@ void store_fail(struct store *store, enum stave_status status, const struct erro
     atomic_store(&store->failed, status);
     condition_broadcast(&store->roll_done);
     mutex_unlock(&store->write_lock);
+    sync_tell_failed(store);
+}
+
+void sync_tell_failed(struct store *store)
+{
     mutex_lock(&store->sync_lock);
     condition_broadcast(&store->sync_done);
     if (store->durable_event.fd >= 0) event_signal(&store->durable_event);

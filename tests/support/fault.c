@@ -6,7 +6,10 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { HOLD_PATIENCE_S = 60 };
 
 enum fault_plan { PLAN_NONE, PLAN_ONCE, PLAN_FROM, PLAN_SHORT, PLAN_CRASH_BEFORE, PLAN_CRASH_AFTER };
 
@@ -23,6 +26,15 @@ static struct {
     bool wall_clock_shakes;
     bool wall_clock_is_back;
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER, .kinds = FAULT_SYSTEM};
+
+/* A call that is to wait, beside the plan; under the lock of the plan. */
+static struct {
+    pthread_cond_t changed;
+    uint32_t kinds; /* 0: none */
+    uint64_t left;  /* calls until it is its turn */
+    uint64_t turn;  /* grows with each hold and release: who is held goes on then */
+    bool is_held;
+} held = {.changed = PTHREAD_COND_INITIALIZER};
 
 static void arm(enum fault_plan plan, uint64_t nth, int system_error)
 {
@@ -80,6 +92,53 @@ uint64_t fault_count(void)
     return count;
 }
 
+static _Thread_local bool is_marked;
+
+void fault_mark_thread(void)
+{
+    is_marked = true;
+}
+
+void fault_hold(uint32_t kinds, uint64_t nth)
+{
+    pthread_mutex_lock(&state.lock);
+    held.kinds = kinds;
+    held.left = nth;
+    held.turn++;
+    held.is_held = false;
+    pthread_cond_broadcast(&held.changed);
+    pthread_mutex_unlock(&state.lock);
+}
+
+void fault_release(void)
+{
+    fault_hold(0, 0);
+}
+
+bool fault_await_held(void)
+{
+    struct timespec until;
+    int error = clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += HOLD_PATIENCE_S;
+    pthread_mutex_lock(&state.lock);
+    while (!held.is_held && error == 0) error = pthread_cond_timedwait(&held.changed, &state.lock, &until);
+    const bool is_held = held.is_held;
+    pthread_mutex_unlock(&state.lock);
+    return is_held;
+}
+
+/* Holds the lock, but not while it waits. */
+static void hold_if_due(enum fault_kind kind)
+{
+    if ((held.kinds & (uint32_t)kind) == 0 || held.is_held) return;
+    if ((held.kinds & FAULT_MARKED) != 0 && !is_marked) return;
+    if (--held.left > 0) return;
+    const uint64_t turn = held.turn;
+    held.is_held = true;
+    pthread_cond_broadcast(&held.changed);
+    while (held.turn == turn) pthread_cond_wait(&held.changed, &state.lock);
+}
+
 /* What the plan has for the call just counted. Holds the lock. */
 static enum fault_action planned_action(void)
 {
@@ -102,6 +161,7 @@ enum fault_action fault_before(enum fault_kind kind)
     enum fault_action action = FAULT_NONE;
     int system_error = 0;
     pthread_mutex_lock(&state.lock);
+    hold_if_due(kind);
     if ((state.kinds & (uint32_t)kind) != 0) {
         state.count++;
         action = planned_action();

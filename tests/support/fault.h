@@ -52,6 +52,8 @@ enum fault_kind {
     /* What may fail without harm: other madvise, fadvise, mincore, sync_file_range, preadv(RWF_NOWAIT). */
     FAULT_HINT = 1 << 20,
     FAULT_MEMORY = 1 << 21,
+    FAULT_CLOCK = 1 << 22,  /* a look at the wall clock; cannot fail, only be counted and held */
+    FAULT_MARKED = 1 << 23, /* to hold: only calls of threads that have marked themselves */
 
     /* What a program changes on disk: the points between which a crash makes a difference. */
     FAULT_DISK_CHANGES = FAULT_WRITE | FAULT_ALLOCATE | FAULT_TRUNCATE | FAULT_SYNC | FAULT_DIR_SYNC |
@@ -79,6 +81,16 @@ void fault_arm_short(uint64_t nth);
 /* The process ends at the nth call: before it takes effect, or after. */
 void fault_arm_crash(uint64_t nth, bool after);
 
+/*
+ * Beside all that: the nth call of `kinds` from now on waits before it takes effect, until it is released, or
+ * another one is to be held; what other threads do meanwhile comes between. fault_await_held() returns when
+ * it has got there; false if it never does.
+ */
+void fault_hold(uint32_t kinds, uint64_t nth);
+bool fault_await_held(void);
+void fault_release(void);
+void fault_mark_thread(void);
+
 /* Back to no faults; whether there was one since the arming. The choice of kinds stays. */
 bool fault_disarm(void);
 
@@ -100,6 +112,9 @@ void fault_shake_wall_clock(int64_t shift_ms);
  */
 void fault_power_begin(const char *dir, const char *shadow);
 void fault_power_end(void);
+
+/* Syncs are counted, fail and are recorded, but are not asked of the disk: where they are modelled. */
+void fault_skip_syncs(void);
 
 /* For system_faulty.c and memory_faulty.c. */
 

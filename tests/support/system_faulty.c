@@ -310,6 +310,7 @@ int __wrap_system_munmap(void *address, size_t size)
 
 int __wrap_system_clock(clockid_t clock, struct timespec *ret_time)
 {
+    if (clock == CLOCK_REALTIME) (void)fault_before(FAULT_CLOCK);
     const int result = __real_system_clock(clock, ret_time);
     if (result == 0 && clock == CLOCK_REALTIME)
         ret_time->tv_sec += fault_wall_clock_shift_ms() / MS_PER_SECOND;

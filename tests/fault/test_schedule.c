@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Threads that meet at one point, every time: a call of the system is held (fault_hold) while another thread
+ * does what has to come between.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store/store.h"
+#include "support/crash_copy.h"
+#include "support/fault.h"
+
+enum { PATIENCE_S = 30, PATIENCE_MS = 20000, NAP_US = 1000, LATER_US = 100000 };
+
+/* A schedule that hangs ends the program. */
+static int setup(void **state)
+{
+    (void)alarm(PATIENCE_S);
+    return fixture_setup(state);
+}
+
+static int teardown(void **state)
+{
+    (void)fault_disarm();
+    fault_release();
+    fault_choose(FAULT_SYSTEM);
+    (void)alarm(0);
+    return fixture_teardown(state);
+}
+
+#define SCHEDULE(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+static void reopen_with(struct fixture *fixture, enum stave_tail tail, enum stave_reads reads)
+{
+    fixture->options.manual_compaction = true;
+    fixture->options.sync = STAVE_SYNC_NONE;
+    fixture->options.tail = tail;
+    fixture->options.reads = reads;
+    fixture_reopen(fixture);
+    crash_wait_until_quiet(fixture->store);
+}
+
+static void close_whatever_it_says(struct fixture *fixture)
+{
+    (void)stave_close(fixture->store);
+    fixture->store = NULL;
+}
+
+/* ------------------------------------------------------------------ expiry */
+
+static uint64_t wall_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+struct expirer {
+    struct stave *store;
+    enum stave_status status;
+    uint64_t expired;
+};
+
+static void *expire_all(void *context)
+{
+    struct expirer *expirer = context;
+    fault_mark_thread();
+    struct stave_cursor *cursor = NULL;
+    struct stave_entry entry;
+    expirer->status = stave_cursor_open(expirer->store, 0, stave_text(""),
+                                        STAVE_CURSOR_EXPIRE | STAVE_CURSOR_KEYS, &cursor);
+    while (expirer->status == STAVE_OK) expirer->status = stave_cursor_next(cursor, &entry);
+    expirer->expired = stave_cursor_expired(cursor);
+    stave_cursor_close(cursor);
+    return NULL;
+}
+
+/* The cursor has read that "key" has expired, `looks` times, and goes on when "key" has a new value. */
+static void rewrite_between(struct fixture *fixture, uint64_t looks)
+{
+    const struct stave_write write = {.expires_at_ms = wall_ms() - 1};
+    struct expirer expirer = {.store = fixture->store};
+    pthread_t thread;
+    assert_int_equal(stave_put_with(fixture->store, stave_text("key"), stave_text("1"), &write, NULL),
+                     STAVE_OK);
+    fault_hold(FAULT_CLOCK | FAULT_MARKED, looks);
+    assert_int_equal(pthread_create(&thread, NULL, expire_all, &expirer), 0);
+    assert_true(fault_await_held());
+    store_put(fixture->store, "key", "2");
+    fault_release();
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(expirer.status, STAVE_END);
+    assert_int_equal(expirer.expired, 0);
+    assert_int_equal(stave_count(fixture->store), 1);
+    store_expect(fixture->store, "key", "2");
+    fixture_close(fixture);
+    scratch_unlink(fixture->scratch.store, "CHECKPOINT");
+    fixture_reopen(fixture);
+    assert_int_equal(stave_count(fixture->store), 1);
+    store_expect(fixture->store, "key", "2");
+}
+
+/*
+ * "expiry on the read path deleting a value just rewritten" (P4). The first look at the clock is the
+ * cursor's, the second that of who removes the key; the write lock is taken behind it.
+ */
+static void a_cursor_removes_no_value_that_came_between_its_look_and_the_removal(void **state)
+{
+    struct fixture *fixture = *state;
+    reopen_with(fixture, STAVE_TAIL_AUTO, STAVE_READS_MAPPED);
+    rewrite_between(fixture, 1);
+    rewrite_between(fixture, 2);
+}
+
+/* ------------------------------------------------------------------ batches */
+
+struct committer {
+    struct stave_batch *batch;
+    enum stave_status status;
+};
+
+static void *commit(void *context)
+{
+    struct committer *committer = context;
+    fault_mark_thread();
+    committer->status = stave_batch_commit(committer->batch, NULL, NULL);
+    return NULL;
+}
+
+/*
+ * A requirement behind a write of its key holds when the batch is applied, or the batch is not: the key was
+ * absent when its write was looked up, there for the requirement, and absent again in the end. (P5)
+ */
+static void a_requirement_behind_a_write_of_its_key_is_checked_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct committer committer = {.batch = NULL};
+    pthread_t thread;
+    store_put(fixture->store, "first", "1");
+    store_put(fixture->store, "last", "1");
+    reopen_with(fixture, STAVE_TAIL_AUTO,
+                STAVE_READS_COPIED); /* what is not in the tail is read by an open */
+    store_put(fixture->store, "other", "1");
+    const uint64_t next = stave_sequence(fixture->store) + 1;
+    assert_int_equal(stave_batch_begin(fixture->store, &committer.batch), STAVE_OK);
+    assert_int_equal(stave_batch_put(committer.batch, stave_text("key"), stave_text("2"), 0), STAVE_OK);
+    assert_int_equal(stave_batch_put(committer.batch, stave_text("first"), stave_text("2"), 0), STAVE_OK);
+    assert_int_equal(stave_batch_require(committer.batch, stave_text("key"), next), STAVE_OK);
+    assert_int_equal(stave_batch_put(committer.batch, stave_text("last"), stave_text("2"), 0), STAVE_OK);
+
+    fault_hold(FAULT_OPEN | FAULT_MARKED, 1); /* at "first" */
+    assert_int_equal(pthread_create(&thread, NULL, commit, &committer), 0);
+    assert_true(fault_await_held());
+    store_put(fixture->store, "key", "1");
+    assert_true(stave_sequence(fixture->store) == next);
+    fault_hold(FAULT_OPEN | FAULT_MARKED, 1); /* at "last", behind the requirement */
+    assert_true(fault_await_held());
+    assert_int_equal(stave_delete(fixture->store, stave_text("key")), STAVE_OK);
+    fault_release();
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(committer.status, STAVE_CONFLICT);
+    stave_batch_free(committer.batch);
+    store_expect(fixture->store, "key", NULL);
+    store_expect(fixture->store, "first", "1");
+    store_expect(fixture->store, "last", "1");
+}
+
+struct writer {
+    struct stave *store;
+    enum stave_status status;
+};
+
+static void *write_on(void *context)
+{
+    struct writer *writer = context;
+    uint8_t value[5000];
+    memset(value, 'v', sizeof(value));
+    writer->status = STAVE_OK;
+    while (writer->status == STAVE_OK)
+        writer->status = stave_put(writer->store, stave_text("writer"), stave_bytes(value, sizeof(value)));
+    return NULL;
+}
+
+/*
+ * A writer that waits for room: the tail is full, the segment before it is not sealed yet, since the syncer
+ * is held at its sync.
+ */
+static void start_writer_that_waits(struct fixture *fixture, struct writer *writer, pthread_t *ret_thread)
+{
+    struct store *store = fixture->store->store;
+    *writer = (struct writer){.store = fixture->store};
+    fault_hold(FAULT_SYNC, 1);
+    assert_int_equal(pthread_create(ret_thread, NULL, write_on, writer), 0);
+    assert_true(fault_await_held());
+    for (bool waits = false; !waits;) {
+        (void)usleep(NAP_US);
+        mutex_lock(&store->write_lock);
+        waits = store->room_wanted != 0 && store->sealing != NULL;
+        mutex_unlock(&store->write_lock);
+    }
+}
+
+/* Under the tail's room for this batch, which the writer's next value does not fit in. */
+static struct stave_batch *small_batch(struct stave *store)
+{
+    struct stave_batch *batch = NULL;
+    assert_int_equal(stave_batch_begin(store, &batch), STAVE_OK);
+    assert_int_equal(stave_batch_put(batch, stave_text("a"), stave_text("1"), 0), STAVE_OK);
+    assert_int_equal(stave_batch_put(batch, stave_text("b"), stave_text("1"), 0), STAVE_OK);
+    return batch;
+}
+
+static bool becomes_readable(int event)
+{
+    struct pollfd poller = {.fd = event, .events = POLLIN};
+    return poll(&poller, 1, PATIENCE_MS) == 1;
+}
+
+/*
+ * An append that fails in the middle of a batch fails the store: who polls for durability hears of it, and no
+ * half of the batch is there after the next open. (P5, P13)
+ */
+static void a_batch_that_fails_half_way_tells_who_waits_for_durability(void **state)
+{
+    struct fixture *fixture = *state;
+    reopen_with(fixture, STAVE_TAIL_WRITTEN, STAVE_READS_MAPPED);
+    store_put(fixture->store, "before", "1");
+    const int event = stave_durable_event(fixture->store);
+    struct stave_batch *batch = small_batch(fixture->store);
+    assert_true(event >= 0);
+    fault_choose(FAULT_WRITE);
+    fault_arm(3, EIO); /* the batch's own record, "a", then "b" */
+    assert_int_equal(stave_batch_commit(batch, NULL, NULL), STAVE_IO);
+    assert_true(fault_disarm());
+    assert_true(becomes_readable(event));
+    assert_int_equal(stave_put(fixture->store, stave_text("c"), stave_text("1")), STAVE_FAILED);
+    assert_int_equal(stave_batch_commit(batch, NULL, NULL), STAVE_FAILED);
+    stave_batch_free(batch);
+    close_whatever_it_says(fixture);
+    fixture_reopen(fixture);
+    store_expect(fixture->store, "before", "1");
+    store_expect(fixture->store, "a", NULL);
+    store_expect(fixture->store, "b", NULL);
+    assert_int_equal(stave_count(fixture->store), 1);
+}
+
+/* Writers that wait for room are woken, although the syncer, which would wake them, is held. (P13) */
+static void a_batch_that_fails_half_way_wakes_writers_that_wait_for_room(void **state)
+{
+    struct fixture *fixture = *state;
+    struct writer writer;
+    pthread_t thread;
+    reopen_with(fixture, STAVE_TAIL_WRITTEN, STAVE_READS_MAPPED);
+    start_writer_that_waits(fixture, &writer, &thread);
+    struct stave_batch *batch = small_batch(fixture->store);
+    fault_choose(FAULT_WRITE);
+    fault_arm(3, EIO);
+    assert_int_equal(stave_batch_commit(batch, NULL, NULL), STAVE_IO);
+    assert_true(fault_disarm());
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(writer.status, STAVE_FAILED);
+    fault_release();
+    stave_batch_free(batch);
+    close_whatever_it_says(fixture);
+}
+
+/* ------------------------------------------------------------------ close */
+
+enum { LONG_KEY_SIZE = 1000, LONG_KEYS = 200 };
+
+/* Their tombstones fill more than two segments. */
+static void put_expiring_long_keys(struct stave *store)
+{
+    const struct stave_write write = {.expires_at_ms = wall_ms() - 1};
+    char key[LONG_KEY_SIZE];
+    for (int number = 0; number < LONG_KEYS; number++) {
+        memset(key, 'k', sizeof(key));
+        (void)snprintf(key, 16, "%d", number);
+        assert_int_equal(stave_put_with(store, stave_bytes(key, sizeof(key)), stave_text("v"), &write, NULL),
+                         STAVE_OK);
+    }
+}
+
+static void *close_store(void *context)
+{
+    struct fixture *fixture = context;
+    assert_int_equal(stave_close(fixture->store), STAVE_OK);
+    return NULL;
+}
+
+/*
+ * The worker meets expired values, whose tombstones take more room than the tail and the spare have, after a
+ * close has begun: it needs the syncer, which must not have left. (P12)
+ */
+static void a_close_waits_for_the_worker_that_waits_for_a_roll(void **state)
+{
+    struct fixture *fixture = *state;
+    pthread_t thread;
+    reopen_with(fixture, STAVE_TAIL_AUTO, STAVE_READS_MAPPED);
+    put_expiring_long_keys(fixture->store);
+    fixture_close(fixture);
+    fixture->options.manual_compaction = false;
+    fixture_reopen(fixture);
+    struct store *store = fixture->store->store;
+    fault_hold(FAULT_READ, 1); /* of a victim: nobody else reads */
+    assert_true(fault_await_held());
+    assert_int_equal(pthread_create(&thread, NULL, close_store, fixture), 0);
+    while (!atomic_load(&store->stopping)) (void)usleep(NAP_US);
+    (void)usleep(LATER_US); /* for the threads that do not wait for the worker to leave */
+    fault_release();
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    fixture->store = NULL;
+    fixture_reopen(fixture);
+    assert_true(stave_count(fixture->store) < LONG_KEYS); /* the worker was at it */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SCHEDULE(a_cursor_removes_no_value_that_came_between_its_look_and_the_removal),
+        SCHEDULE(a_requirement_behind_a_write_of_its_key_is_checked_again),
+        SCHEDULE(a_batch_that_fails_half_way_tells_who_waits_for_durability),
+        SCHEDULE(a_batch_that_fails_half_way_wakes_writers_that_wait_for_room),
+        SCHEDULE(a_close_waits_for_the_worker_that_waits_for_a_roll),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -234,11 +234,8 @@ enum stave_status output_publish(struct store *store, struct output *output, str
     struct segment *segment = output->segment;
     if (segment == NULL) return STAVE_OK;
     enum stave_status status = flush(output, error);
-    if (status == STAVE_OK) {
-        atomic_store(&segment->end, output->end);
-        status = file_sync(&segment->file, error);
-    }
-    if (status == STAVE_OK) status = segment_seal(store, segment, error);
+    if (status == STAVE_OK) atomic_store(&segment->end, output->end);
+    if (status == STAVE_OK) status = segment_seal(store, segment, error); /* C2: which syncs it */
     if (status == STAVE_OK) status = list_segment(store, segment, error);
     if (status != STAVE_OK) return status;
 

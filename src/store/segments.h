@@ -51,10 +51,7 @@ void segment_free(struct store *store, struct segment *segment);
 /* write_lock. NULL if there is none. */
 struct segment *segment_by_id(const struct store *store, uint32_t id);
 
-/*
- * No lock held: trims an open segment to its end for good, and marks it sealed; its bytes are durable
- * already.
- */
+/* No lock held: trims an open segment to its end for good, syncs it, and marks it sealed. */
 enum stave_status segment_seal(struct store *store, struct segment *segment, struct error *error);
 
 /*

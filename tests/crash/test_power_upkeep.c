@@ -1,20 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The power goes while compaction, a checkpoint, or recovery is at work, and again while the store opens, and
- * again: durable values stay, of the later writes a prefix is there, deleted values stay away (P2, P3, P4).
+ * The power goes while compaction, a checkpoint, or recovery is at work, or just behind, and again while the
+ * store opens, and again: durable values stay, of the later writes a prefix is there, deleted values stay
+ * away (P2, P3, P4).
  *
- * STAVE_TEST_SEED repeats a run, STAVE_TEST_CUTS makes more rounds of each.
+ * The first cut is always behind the whole work, and all, some and nothing of what was not synced is kept: so
+ * each sync that the work leaves out shows. STAVE_TEST_SEED repeats a run, STAVE_TEST_CUTS makes more rounds.
  */
 #include "support/fixture.h"
 
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/crash_copy.h"
 #include "support/fault.h"
 #include "support/power_loss.h"
 
-enum { KEY_COUNT = 120, VALUE_SIZE = 1000, LATER_COUNT = KEY_COUNT / 2, CHANGES_MAX = 60, OPENS = 3 };
+enum {
+    KEY_COUNT = 120,
+    VALUE_SIZE = 1000,
+    LATER_COUNT = KEY_COUNT / 2,
+    OPEN_CHANGES = 30,
+    OPENS = 3,
+    SHARES = 8
+};
 
 typedef enum stave_status (*upkeep_call)(struct stave *store);
 
@@ -36,37 +47,54 @@ static void write_all(struct stave *store)
     fixture_fill(store, "k", LATER_COUNT, VALUE_SIZE, 2);
 }
 
-static void expect_child(pid_t child)
+/* True if it was cut, false if it got to its end. */
+static bool wait_for_child(pid_t child)
 {
     int status = -1;
     assert_true(child > 0);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
     assert_true(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == FAULT_CRASH_EXIT);
+    return WEXITSTATUS(status) == FAULT_CRASH_EXIT;
 }
 
-static void cut_during(const char *dir, const char *shadow, upkeep_call upkeep, struct random_source *random)
+/* Where the power goes: at the nth change of the work, or behind all of them. */
+struct cut {
+    uint64_t nth;
+    bool is_after;
+};
+
+static const struct cut behind_all = {UINT64_MAX, false};
+
+static bool cut_during(const char *dir, const char *shadow, upkeep_call upkeep, struct cut cut,
+                       uint64_t *ret_changes)
 {
-    const uint64_t nth = 1 + random_below(random, CHANGES_MAX);
-    const bool is_after = random_chance(random, 2);
     const struct stave_options options = quiet_options();
+    uint64_t *changes =
+        mmap(NULL, sizeof(*changes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(changes != MAP_FAILED);
     const pid_t child = fork();
     if (child == 0) {
         fault_power_begin(dir, shadow);
         struct stave *store = store_open(dir, &options);
         write_all(store);
+        crash_wait_until_quiet(store);
         fault_choose(FAULT_DISK_CHANGES);
-        fault_arm_crash(nth, is_after);
-        (void)upkeep(store);
+        fault_arm_crash(cut.nth, cut.is_after);
+        if (upkeep(store) != STAVE_OK) _exit(3);
+        *changes = fault_count();
         _exit(0); /* not closed */
     }
-    expect_child(child);
+    const bool is_cut = wait_for_child(child);
+    *ret_changes = *changes;
+    (void)munmap(changes, sizeof(*changes));
+    return is_cut;
 }
 
 /* Opens, and loses power at any moment of it or just behind. */
-static void cut_open(const char *dir, const char *shadow, struct random_source *random)
+static bool cut_open(const char *dir, const char *shadow, struct random_source *random)
 {
-    const uint64_t nth = 1 + random_below(random, CHANGES_MAX / 2);
+    const uint64_t nth = 1 + random_below(random, OPEN_CHANGES);
     const bool is_after = random_chance(random, 2);
     const struct stave_options options = quiet_options();
     const pid_t child = fork();
@@ -78,7 +106,7 @@ static void cut_open(const char *dir, const char *shadow, struct random_source *
         (void)stave_open(dir, &options, &store, NULL);
         _exit(0);
     }
-    expect_child(child);
+    return wait_for_child(child);
 }
 
 static uint64_t version_of(struct stave *store, size_t number)
@@ -95,10 +123,11 @@ static uint64_t version_of(struct stave *store, size_t number)
     return is_first ? 1 : 2;
 }
 
-static void expect_all(const char *dir)
+static void expect_all(const char *dir, bool from_checkpoint)
 {
     const struct stave_options options = quiet_options();
     struct stave *store = store_open(dir, &options);
+    if (from_checkpoint) assert_true(crash_from_checkpoint(store));
     uint64_t before = 2;
     for (size_t number = 0; number < KEY_COUNT; number++) {
         const uint64_t version = version_of(store, number);
@@ -122,9 +151,10 @@ static void path_in(const struct scratch *scratch, const char *name, int number,
     scratch_path(scratch, numbered, ret_path);
 }
 
-/* Each open of the chain finds what a power loss left of the one before. */
-static void open_again_and_again(const struct scratch *scratch, struct random_source *random)
+/* Each open of the chain finds what a power loss left of the one before. Returns how many were cut. */
+static uint64_t open_again_and_again(const struct scratch *scratch, struct random_source *random)
 {
+    uint64_t cuts = 0;
     for (int number = 0; number < OPENS; number++) {
         char from[SCRATCH_PATH_SIZE];
         char shadow[SCRATCH_PATH_SIZE];
@@ -133,17 +163,27 @@ static void open_again_and_again(const struct scratch *scratch, struct random_so
         path_in(scratch, "image", number + 1, to);
         scratch_path(scratch, "shadow-open", shadow);
         assert_int_equal(mkdir(shadow, 0700), 0);
-        cut_open(from, shadow, random);
+        cuts += cut_open(from, shadow, random);
         power_loss_compose(from, shadow, to, random_next(random));
         scratch_remove_tree(shadow);
         scratch_remove_tree(from);
     }
     char last[SCRATCH_PATH_SIZE];
     path_in(scratch, "image", OPENS, last);
-    expect_all(last);
+    expect_all(last, false);
+    scratch_remove_tree(last);
+    return cuts;
 }
 
-static void run_round(upkeep_call upkeep, struct random_source *random, bool opens_again)
+struct plan {
+    upkeep_call upkeep;
+    bool opens_again;
+    bool ends_with_checkpoint; /* which is durable then: an open begins with it (P10) */
+};
+
+/* The work up to the cut, then an image for each share of what is kept, or one. */
+static bool run_round(const struct plan *plan, struct random_source *random, struct cut cut, int images,
+                      uint64_t *ret_changes, uint64_t *open_cuts)
 {
     struct scratch scratch;
     char shadow[SCRATCH_PATH_SIZE];
@@ -153,20 +193,37 @@ static void run_round(upkeep_call upkeep, struct random_source *random, bool ope
     path_in(&scratch, "image", 0, image);
     assert_int_equal(mkdir(scratch.store, 0700), 0);
     assert_int_equal(mkdir(shadow, 0700), 0);
-    cut_during(scratch.store, shadow, upkeep, random);
-    power_loss_compose(scratch.store, shadow, image, random_next(random));
-    if (opens_again)
-        open_again_and_again(&scratch, random);
-    else
-        expect_all(image);
+    const bool is_cut = cut_during(scratch.store, shadow, plan->upkeep, cut, ret_changes);
+    const uint64_t seed = random_next(random);
+    for (int share = 0; share < images; share++) {
+        power_loss_compose(scratch.store, shadow, image, seed + (uint64_t)share);
+        if (plan->opens_again) {
+            *open_cuts += open_again_and_again(&scratch, random);
+            continue;
+        }
+        expect_all(image, plan->ends_with_checkpoint && !is_cut);
+        scratch_remove_tree(image);
+    }
     scratch_remove(&scratch);
+    return is_cut;
 }
 
-static void run_rounds(upkeep_call upkeep, bool opens_again)
+static void run_rounds(const struct plan *plan)
 {
     struct random_source random = {test_seed()};
     const uint64_t rounds = environment_number("STAVE_TEST_CUTS", 12);
-    for (uint64_t round = 0; round < rounds; round++) run_round(upkeep, &random, opens_again);
+    uint64_t changes = 0;
+    uint64_t unused = 0;
+    uint64_t cuts = 0;
+    uint64_t open_cuts = 0;
+    assert_false(run_round(plan, &random, behind_all, SHARES, &changes, &open_cuts));
+    assert_true(changes > 0);
+    for (uint64_t round = 1; round < rounds; round++) {
+        const struct cut cut = {1 + random_below(&random, changes), random_chance(&random, 2)};
+        cuts += run_round(plan, &random, cut, 1, &unused, &open_cuts);
+    }
+    assert_true(cuts > 0);
+    if (plan->opens_again) assert_true(open_cuts > 0);
 }
 
 static enum stave_status compact_all(struct stave *store)
@@ -178,13 +235,13 @@ static enum stave_status compact_all(struct stave *store)
 static void power_lost_during_compaction_takes_no_durable_value(void **state)
 {
     (void)state;
-    run_rounds(compact_all, false);
+    run_rounds(&(struct plan){.upkeep = compact_all});
 }
 
 static void power_lost_during_a_checkpoint_takes_no_durable_value(void **state)
 {
     (void)state;
-    run_rounds(stave_checkpoint, false);
+    run_rounds(&(struct plan){.upkeep = stave_checkpoint, .ends_with_checkpoint = true});
 }
 
 /* A checkpoint that is installed before the compaction that makes it stale. */
@@ -197,11 +254,12 @@ static enum stave_status save_and_compact(struct stave *store)
 static void power_lost_in_recovery_again_and_again_takes_no_durable_value(void **state)
 {
     (void)state;
-    run_rounds(save_and_compact, true);
+    run_rounds(&(struct plan){.upkeep = save_and_compact, .opens_again = true});
 }
 
 int main(void)
 {
+    fault_skip_syncs();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(power_lost_during_compaction_takes_no_durable_value),
         cmocka_unit_test(power_lost_during_a_checkpoint_takes_no_durable_value),

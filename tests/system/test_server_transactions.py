@@ -300,6 +300,33 @@ class Isolation(unittest.TestCase):
 
         self.run_all(throw, throw, look, look, throw)
 
+    def test_commands_on_two_keys_exclude_each_other(self):
+        """Locks made of MSETNX and DEL, and of RENAME: what they protect is counted without a loss."""
+        holders = 6
+        done = [0] * holders
+        with self.server.client() as client:
+            client("SET", "free", "token")
+
+        def lock_and_count(client, _, number):
+            by_name = number % 2 == 0
+            if by_name:
+                if client("MSETNX", "lock:1", number, "lock:2", number) == 0:
+                    return
+            elif client.attempt("RENAME", "free", f"taken:{number}") != "OK":
+                return
+            counter = "by name" if by_name else "by token"
+            client("SET", counter, int(client("GET", counter) or 0) + 1)
+            done[number] += 1
+            if by_name and client("DEL", "lock:1", "lock:2") != 2:
+                self.failures.append("a lock was taken away")
+            if not by_name:
+                client("RENAME", f"taken:{number}", "free")
+
+        self.run_all(*(lambda client, turn, number=i: lock_and_count(client, turn, number) for i in range(holders)))
+        with self.server.client() as client:
+            self.assertEqual([sum(done[::2]), sum(done[1::2])],
+                             [int(each or 0) for each in client("MGET", "by name", "by token")])
+
     def test_counters_count_every_increment(self):
         done = [0] * 6
 

@@ -113,6 +113,7 @@ void client_unwatch(struct client *client)
     client->watched = NULL;
     client->watched_count = 0;
     client->watched_capacity = 0;
+    client->flags &= ~(uint32_t)CLIENT_WATCH_FAILED;
 }
 
 void client_discard(struct client *client)

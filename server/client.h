@@ -35,10 +35,7 @@ enum client_flags {
     CLIENT_CLOSE_AFTER_REPLY = 1 << 7, /* nothing more is read; closed when all has been sent */
     CLIENT_KILLED = 1 << 8,            /* to be closed by its loop at once; as good as gone */
     CLIENT_UNIX_SOCKET = 1 << 9,
-    CLIENT_PAUSED = 1 << 10,   /* waits for the end of CLIENT PAUSE */
-    CLIENT_PARKED = 1 << 11,   /* waits for a value from disk, or for its next turn */
-    CLIENT_WITHHELD = 1 << 12, /* has replies that wait for a sync */
-    CLIENT_NO_PAUSE = 1 << 13, /* CLIENT PAUSE does not hold it up */
+    CLIENT_WATCH_FAILED = 1 << 10, /* a key could not be watched: EXEC aborts */
 };
 
 /* A command between MULTI and EXEC; the arguments are one block with their bytes. */

@@ -251,7 +251,6 @@ static bool is_paused(const struct run *run)
 {
     const struct server_pause *pause = &run->dispatcher->server->pause;
     if (pause->until_ms == 0 || run->dispatcher->now_ms >= pause->until_ms) return false;
-    if ((run->client->flags & CLIENT_NO_PAUSE) != 0) return false;
     if (!pause->writes_only) return true;
     return (flags_of(run) & (COMMAND_WRITE | COMMAND_MAY_REPLICATE)) != 0;
 }

@@ -420,12 +420,18 @@ static bool open_main(struct server *server)
 
 /* ------------------------------------------------------------------ start */
 
+static void fill_random(uint8_t *ret_bytes, size_t size)
+{
+    memset(ret_bytes, 0, size);
+    if (getrandom(ret_bytes, size, 0) == (ssize_t)size) return;
+    (void)snprintf((char *)ret_bytes, size, "%d%d", (int)getpid(), (int)time(NULL));
+}
+
 static void make_run_id(char ret_id[41])
 {
     static const char digits[] = "0123456789abcdef";
-    uint8_t random[20] = {0};
-    if (getrandom(random, sizeof random, 0) < 0)
-        (void)snprintf((char *)random, sizeof random, "%d", (int)getpid());
+    uint8_t random[20];
+    fill_random(random, sizeof random);
     for (size_t i = 0; i < sizeof random; i++) {
         ret_id[2 * i] = digits[random[i] >> 4];
         ret_id[2 * i + 1] = digits[random[i] & 15];
@@ -485,7 +491,8 @@ static bool start_loops(struct server *server)
 bool server_init(struct server *server)
 {
     server->own = memory_alloc_zero(1, sizeof *server->own);
-    server->watch = watch_table_new();
+    fill_random((uint8_t *)&server->hash_seed, sizeof server->hash_seed);
+    server->watch = watch_table_new(server->hash_seed);
     server->idle = idle_new(server_now_ms());
     if (server->own == NULL || server->watch == NULL || server->idle == NULL) return false;
     (void)pthread_mutex_init(&server->own->lock, NULL);

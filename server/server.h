@@ -92,6 +92,7 @@ struct server {
     uint32_t database_count;
     char store_path[4096]; /* absolute */
     char run_id[41];
+    uint64_t hash_seed; /* random: keys cannot be chosen so that they meet in one place of a table */
     char executable[4096];
     uint64_t started_ms; /* wall clock */
     uint64_t started_monotonic_us;

@@ -16,9 +16,9 @@ size_t transaction_staged_count(const struct transaction *transaction)
     return transaction->staged_count;
 }
 
-static uint64_t hash_of(uint32_t number, struct stave_bytes key)
+static uint64_t hash_of(const struct transaction *transaction, uint32_t number, struct stave_bytes key)
 {
-    return hash_bytes(key.data, key.size, number);
+    return hash_bytes(key.data, key.size, transaction->server->hash_seed + number);
 }
 
 static bool is_entry(const struct staged *staged, uint64_t hash, uint32_t number, struct stave_bytes key)
@@ -49,7 +49,7 @@ struct staged *transaction_find_staged(const struct transaction *transaction, ui
                                        struct stave_bytes key)
 {
     if (transaction->staged_count == 0) return NULL;
-    return find(transaction, hash_of(number, key), number, key);
+    return find(transaction, hash_of(transaction, number, key), number, key);
 }
 
 static void index_entry(struct transaction *transaction, size_t index)
@@ -101,7 +101,7 @@ static enum stave_status stage_key(struct transaction *transaction, enum staged_
 {
     if (kind != STAGED_DELETE) transaction_use(transaction, database, key);
     const struct mapping mapping = transaction_mapping(transaction, database);
-    const uint64_t hash = hash_of(mapping.number, key);
+    const uint64_t hash = hash_of(transaction, mapping.number, key);
     struct staged *staged =
         transaction->staged_count == 0 ? NULL : find(transaction, hash, mapping.number, key);
     if (staged != NULL) {

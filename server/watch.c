@@ -8,7 +8,8 @@
 #include "base/hash.h"
 #include "base/memory.h"
 
-#define SLOT_COUNT ((size_t)16384)
+/* Chains of eight on the average when the table is full; what is not used of it takes no memory. */
+#define SLOT_COUNT ((size_t)1 << 17)
 #define LOCK_COUNT ((size_t)64) /* divides SLOT_COUNT */
 
 struct watch_key {
@@ -24,14 +25,16 @@ struct watch_key {
 struct watch_table {
     _Atomic size_t key_count;
     _Atomic size_t size;
+    uint64_t seed;
     pthread_mutex_t locks[LOCK_COUNT];
     struct watch_key *slots[SLOT_COUNT]; /* locks[slot % LOCK_COUNT] */
 };
 
-struct watch_table *watch_table_new(void)
+struct watch_table *watch_table_new(uint64_t seed)
 {
     struct watch_table *table = memory_alloc_zero(1, sizeof *table);
     if (table == NULL) return NULL;
+    table->seed = seed;
     for (size_t i = 0; i < LOCK_COUNT; i++) (void)pthread_mutex_init(&table->locks[i], NULL);
     return table;
 }
@@ -50,9 +53,9 @@ void watch_table_free(struct watch_table *table)
     memory_free(table);
 }
 
-static uint64_t key_hash(uint32_t database, struct stave_bytes key)
+static uint64_t key_hash(const struct watch_table *table, uint32_t database, struct stave_bytes key)
 {
-    return hash_bytes(key.data, key.size, database);
+    return hash_bytes(key.data, key.size, table->seed + database);
 }
 
 static bool is_key(const struct watch_key *candidate, uint64_t hash, uint32_t database,
@@ -102,7 +105,7 @@ static enum stave_status insert(struct watch_table *table, uint64_t hash, uint32
 enum stave_status watch_add(struct watch_table *table, uint32_t database, struct stave_bytes key,
                             struct watched *ret_watched)
 {
-    const uint64_t hash = key_hash(database, key);
+    const uint64_t hash = key_hash(table, database, key);
     enum stave_status status = STAVE_OK;
     (void)pthread_mutex_lock(lock_of(table, hash));
     struct watch_key *entry = find(table, hash, database, key);
@@ -149,7 +152,7 @@ bool watch_is_empty(const struct watch_table *table)
 void watch_touch(struct watch_table *table, uint32_t database, struct stave_bytes key)
 {
     if (watch_is_empty(table)) return;
-    const uint64_t hash = key_hash(database, key);
+    const uint64_t hash = key_hash(table, database, key);
     (void)pthread_mutex_lock(lock_of(table, hash));
     struct watch_key *entry = find(table, hash, database, key);
     if (entry != NULL) (void)atomic_fetch_add(&entry->version, 1);

@@ -4,7 +4,8 @@
  *
  *   W1  A key is in the table while at least one client watches it. What a client watches is dirty when the
  *       version is no longer the one it saw at WATCH; so a key that was made and deleted again counts.
- *   W2  The table is bounded: in keys, and in bytes of keys.
+ *   W2  The table is bounded: in keys, and in bytes of keys. Beyond that a key cannot be watched and WATCH is
+ *       an error; what is watched already stays so, and loses nothing.
  *   W3  A writer raises the version after its commit and before anybody is told of it. While nobody watches
  *       anything, that costs one load.
  */
@@ -31,8 +32,8 @@ struct watched {
     uint64_t expires_at_ms; /* as of WATCH; 0: never, or absent */
 };
 
-/* NULL: no memory. */
-struct watch_table *watch_table_new(void);
+/* `seed`: of the hash. NULL: no memory. */
+struct watch_table *watch_table_new(uint64_t seed);
 void watch_table_free(struct watch_table *table);
 
 /* STAVE_OK, STAVE_LIMIT (W2) or STAVE_NO_MEMORY. */

@@ -60,7 +60,6 @@ static void flag_letters(const struct client *client, char letters[8])
     size_t count = 0;
     if (client->flags & CLIENT_MONITOR) letters[count++] = 'O';
     if (client->flags & CLIENT_MULTI) letters[count++] = 'x';
-    if (client->flags & CLIENT_PARKED) letters[count++] = 'b';
     if (client->flags & CLIENT_DIRTY_EXEC) letters[count++] = 'd';
     if (client->flags & CLIENT_CLOSE_AFTER_REPLY) letters[count++] = 'c';
     if (client->flags & CLIENT_UNIX_SOCKET) letters[count++] = 'U';

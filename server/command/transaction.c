@@ -33,10 +33,11 @@ enum stave_status transaction_multi(struct call *call)
     return STAVE_OK;
 }
 
-/* Has a watched key changed, or expired since? */
+/* Has a watched key changed, or expired since, or could one not be watched? */
 static bool is_dirty(const struct call *call)
 {
     const struct client *client = call->client;
+    if ((client->flags & CLIENT_WATCH_FAILED) != 0) return true;
     for (size_t i = 0; i < client->watched_capacity; i++) {
         const struct watched *watched = &client->watched[i];
         if (watched->key == NULL) continue;
@@ -99,6 +100,7 @@ enum stave_status transaction_watch(struct call *call)
     for (size_t i = 1; i < call->argument_count; i++) {
         const enum stave_status status = watch_key(call, call->arguments[i]);
         if (status == STAVE_LIMIT || status == STAVE_NO_MEMORY) {
+            call->client->flags |= CLIENT_WATCH_FAILED;
             return call_error(call, "ERR too many keys are watched");
         }
     }

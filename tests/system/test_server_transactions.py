@@ -153,6 +153,13 @@ class Watch(ServerTest):
         self.assertEqual(["OK", []], self.client.pipeline([("MULTI",), ("EXEC",)]))
         self.assertLess(time.monotonic() - start, 10 * PATIENCE)
 
+    def test_what_could_not_be_watched_aborts(self):
+        keys = [number * (20 << 20) for number in (b"a", b"b", b"c", b"d")]
+        self.assertEqual("OK", self.client("WATCH", *keys[:3]))
+        self.assert_error("ERR too many keys are watched", "WATCH", keys[3])
+        self.assertEqual(["OK", "QUEUED", None], self.client.pipeline([("MULTI",), ("SET", "done", 1), ("EXEC",)]))
+        self.assertEqual(["OK", "OK", []], self.client.pipeline([("WATCH", keys[3]), ("MULTI",), ("EXEC",)]))
+
     def exec_after(self, change, *watched):
         """Result of EXEC when `change` has been made by another between WATCH and EXEC."""
         client, other = self.connect(), self.connect()

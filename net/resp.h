@@ -85,6 +85,12 @@ static inline struct stave_bytes resp_argument(const struct resp_parser *parser,
  */
 size_t resp_wanted(const struct resp_parser *parser);
 
+/* Bytes that the parser holds, beside itself. */
+static inline size_t resp_parser_memory(const struct resp_parser *parser)
+{
+    return parser->argument_capacity * sizeof(struct resp_slice) + parser->unquoted.capacity;
+}
+
 /* Ready for the next request; what is large is freed. */
 void resp_parser_reset(struct resp_parser *parser);
 void resp_parser_free(struct resp_parser *parser);

@@ -94,7 +94,6 @@ struct client_figures {
     size_t query_buffer_free;  /* qbuf-free */
     size_t argument_memory;    /* argv-mem */
     size_t multi_memory;       /* multi-mem */
-    size_t reply_buffer_size;  /* rbs: the most that its small buffer took */
     size_t output_buffer_size; /* obl: unsent, in buffers */
     size_t output_list_length; /* oll: pieces of large values unsent */
     size_t output_list_memory; /* omem */

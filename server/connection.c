@@ -64,10 +64,18 @@ static void count_memory(struct connection *connection, size_t memory)
     connection->memory = memory;
 }
 
+/* Of a request that has come in part. */
+static size_t parser_memory(const struct connection *connection)
+{
+    const struct resp_parser *parser = connection->unfinished;
+    return parser == NULL ? 0 : sizeof *parser + resp_parser_memory(parser);
+}
+
 static size_t memory_of(const struct connection *connection)
 {
-    return sizeof *connection + connection->input.capacity + connection->output.memory +
-           connection->client.queued_size + connection->client.watched_capacity * sizeof(struct watched);
+    return sizeof *connection + parser_memory(connection) + connection->input.capacity +
+           connection->output.memory + connection->client.queued_size +
+           connection->client.watched_capacity * sizeof(struct watched);
 }
 
 static void free_parser(struct connection *connection)
@@ -726,6 +734,7 @@ void client_figures(const struct client *client, struct client_figures *ret_figu
     *ret_figures =
         (struct client_figures){.query_buffer = connection->input.size,
                                 .query_buffer_free = connection->input.capacity - connection->input.size,
+                                .argument_memory = parser_memory(connection),
                                 .multi_memory = client->queued_size,
                                 .output_buffer_size = (size_t)(output_unsent(&connection->output)),
                                 .output_list_length = connection->output.view_count,

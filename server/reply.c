@@ -177,13 +177,6 @@ void reply_take_back(struct reply *reply, struct reply_mark mark)
     reply->error_count = 0;
 }
 
-size_t reply_total_size(const struct reply *reply)
-{
-    size_t size = reply->bytes.size;
-    for (size_t i = 0; i < reply->view_count; i++) size += reply->views[i].view.size;
-    return size;
-}
-
 void reply_clear(struct reply *reply)
 {
     reply->view_count = 0;

@@ -78,8 +78,6 @@ struct reply_mark {
 
 struct reply_mark reply_mark(struct reply *reply);
 void reply_take_back(struct reply *reply, struct reply_mark mark);
-/* Bytes and views together. */
-size_t reply_total_size(const struct reply *reply);
 /* Empties it: the views have been handed on (or are released by reply_take_back() before). */
 void reply_clear(struct reply *reply);
 void reply_free(struct reply *reply);

@@ -514,7 +514,6 @@ static int end(struct server *server, int exit_code)
     for (size_t i = 0; i < server->loop_count; i++) {
         if (server->loops[i] != NULL) loop_end(server->loops[i]);
     }
-    upkeep_end(server);
     for (size_t i = 0; i < server->loop_count; i++) loop_free(server->loops[i]);
     if (server->loop_count > 0) gate_free(&server->gate);
     memory_free(server->commit_versions);

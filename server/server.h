@@ -107,7 +107,6 @@ struct server {
 
     struct server_pause pause;
     uint64_t stats_reset_ms;
-    uint32_t blocked_client_count;
     uint64_t expired_before; /* keys the store had removed at the last CONFIG RESETSTAT */
     struct expiry expiry;    /* the main thread's */
     bool active_expire;      /* DEBUG SET-ACTIVE-EXPIRE; changed under the exclusive gate */

@@ -11,11 +11,6 @@
 #define UNINDEXED_COUNT_MAX ((size_t)8) /* so many are looked through one by one */
 #define SLOT_COUNT_FIRST ((size_t)64)
 
-size_t transaction_staged_count(const struct transaction *transaction)
-{
-    return transaction->staged_count;
-}
-
 static uint64_t hash_of(const struct transaction *transaction, uint32_t number, struct stave_bytes key)
 {
     return hash_bytes(key.data, key.size, transaction->server->hash_seed + number);

@@ -128,7 +128,6 @@ void transaction_forget_seen(struct transaction *transaction);
  */
 void transaction_collect(struct transaction *transaction);
 
-size_t transaction_staged_count(const struct transaction *transaction);
 /* What a walk could not go on without, or that a random key is wanted; of a space's number. */
 struct transaction_walk {
     bool is_wanted;

@@ -39,10 +39,9 @@ static void note_memory(struct server *server)
 }
 
 /* Reads can meet the disk once the store is larger than what the page cache may hold of it. */
-static bool may_be_cold(const struct server *server, uint64_t disk_size)
+static bool may_be_cold(uint64_t disk_size)
 {
     const char *forced = getenv("STAVE_COLD_READS"); /* for tests: as if memory were small */
-    (void)server;
     if (forced != NULL) return strcmp(forced, "yes") == 0;
     const uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     return disk_size > memory / 2;
@@ -53,7 +52,7 @@ static void note_store(struct server *server)
     struct stave_stats stats = {.size = sizeof stats};
     if (stave_stats(server->store, &stats) != STAVE_OK) return;
     atomic_store(&server->disk_size, stats.disk_size);
-    atomic_store(&server->is_cold, may_be_cold(server, stats.disk_size));
+    atomic_store(&server->is_cold, may_be_cold(stats.disk_size));
     if (stats.failed && !atomic_exchange(&server->sync_failed, true)) {
         log_write(LOG_WARNING,
                   "A sync of the store has failed: no more writes are taken until it is opened again.");
@@ -118,11 +117,6 @@ void upkeep_begin(struct server *server)
 {
     note_memory(server);
     note_store(server);
-}
-
-void upkeep_end(struct server *server)
-{
-    (void)server;
 }
 
 void upkeep_tick(struct server *server)

@@ -8,9 +8,8 @@
 
 #include "server/server.h"
 
-/* Before the loops start, and after they have ended. */
+/* Before the loops start. */
 void upkeep_begin(struct server *server);
-void upkeep_end(struct server *server);
 
 /* config.hz times a second, inside the gate at the main thread's place. */
 void upkeep_tick(struct server *server);

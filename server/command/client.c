@@ -68,6 +68,12 @@ static void flag_letters(const struct client *client, char letters[8])
     letters[count] = 0;
 }
 
+/* By a clock that may have been set back. */
+static uint64_t seconds_between(uint64_t begin_ms, uint64_t end_ms)
+{
+    return end_ms > begin_ms ? (end_ms - begin_ms) / 1000 : 0;
+}
+
 static const char *text_or_empty(const char *text)
 {
     return text != NULL ? text : "";
@@ -86,14 +92,14 @@ static enum stave_status append_client(const struct client *client, uint64_t now
         out,
         "id=%" PRIu64 " addr=%s laddr=%s fd=%d name=%s age=%" PRIu64 " idle=%" PRIu64
         " flags=%s db=%u sub=0 psub=0 ssub=0 multi=%" PRId64
-        " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu rbs=%zu rbp=%zu obl=%zu oll=%zu omem=%zu "
+        " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu rbs=0 rbp=0 obl=%zu oll=%zu omem=%zu "
         "tot-mem=%zu events=%s cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
         client->id, client->address, client->local_address, client->descriptor, text_or_empty(client->name),
-        (now_ms - client->created_ms) / 1000, (now_ms - client->active_ms) / 1000, letters, client->database,
-        multi, figures.query_buffer, figures.query_buffer_free, figures.argument_memory, figures.multi_memory,
-        figures.reply_buffer_size, figures.reply_buffer_size, figures.output_buffer_size,
-        figures.output_list_length, figures.output_list_memory, figures.total_memory, figures.events, command,
-        client->protocol, text_or_empty(client->library_name), text_or_empty(client->library_version));
+        seconds_between(client->created_ms, now_ms), seconds_between(client->active_ms, now_ms), letters,
+        client->database, multi, figures.query_buffer, figures.query_buffer_free, figures.argument_memory,
+        figures.multi_memory, figures.output_buffer_size, figures.output_list_length,
+        figures.output_list_memory, figures.total_memory, figures.events, command, client->protocol,
+        text_or_empty(client->library_name), text_or_empty(client->library_version));
 }
 
 static enum stave_status reply_buffer(struct call *call, struct buffer *text, enum stave_status status)

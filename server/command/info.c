@@ -120,9 +120,9 @@ enum stave_status info_clients(struct server *server, struct buffer *out)
         out,
         "connected_clients:%" PRIu64 "\r\ncluster_connections:0\r\nmaxclients:%" PRId64
         "\r\nclient_recent_max_input_buffer:%zu\r\nclient_recent_max_output_buffer:%zu\r\n"
-        "blocked_clients:%u\r\ntracking_clients:0\r\nclients_in_timeout_table:0\r\nmonitor_clients:%u\r\n",
+        "blocked_clients:0\r\ntracking_clients:0\r\nclients_in_timeout_table:0\r\nmonitor_clients:%u\r\n",
         atomic_load(&server->client_count), server->config.maxclients, input_max, output_max,
-        server->blocked_client_count, atomic_load(&server->monitor_count));
+        atomic_load(&server->monitor_count));
 }
 
 enum stave_status info_replication(struct server *server, struct buffer *out)

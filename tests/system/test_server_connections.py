@@ -241,6 +241,17 @@ class Limits(unittest.TestCase):
             self.assertTrue(large.is_closed())
             self.assertEqual("PONG", small("PING"))
 
+    def test_arguments_that_have_come_count_as_memory_of_their_client(self):
+        with Server() as server, server.client() as client, server.client() as other:
+            number = client("CLIENT", "ID")
+            client.send_raw(b"*1000000\r\n" + b"$0\r\n\r\n" * 100000)
+            self.assertTrue(wait_until(lambda: self.memory_of(other, number, "argv-mem") >= 100000 * 16))
+            self.assertGreater(self.memory_of(other, number, "tot-mem"), 100000 * (16 + 6))
+
+    def memory_of(self, client, number, field):
+        line = client("CLIENT", "LIST", "ID", number).decode()
+        return int(line.split(f" {field}=")[1].split(" ")[0])
+
     def test_a_client_that_is_not_to_be_evicted_stays_and_others_go(self):
         with Server(maxmemory_clients="4mb", hz=100) as server, server.client() as kept, server.client() as other:
             kept("CLIENT", "NO-EVICT", "on")

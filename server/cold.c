@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Values on disk: a thread of the pool reads them, so that only the client that asked waits.
+ * Records on disk: a thread of the pool reads them, so that only the client that asked waits.
  *
  *   Y1  A connection has at most one job; the pool has as many threads as libuv gives it. The views that the
  *       job took are held until the command has been run again, so that what was read is still there.
@@ -11,7 +11,7 @@
 
 #include "base/memory.h"
 #include "server/connection.h"
-#include "server/transaction.h"
+#include "server/transaction_state.h"
 
 #define WALK_US UINT64_C(5000) /* for which a walk is read ahead */
 
@@ -19,6 +19,7 @@ struct cold_key {
     struct stave *store;
     struct stave_bytes key;
     struct stave_view view;
+    bool is_whole;
     bool is_held;
 };
 
@@ -48,13 +49,20 @@ static void read_walk(const struct cold_job *job)
     stave_cursor_close(cursor);
 }
 
+static void read_key(struct cold_key *key)
+{
+    const struct stave_read read = {.now_ms = EXPIRED_TOO};
+    struct stave_info info;
+    if (key->is_whole)
+        key->is_held = stave_view(key->store, key->key, &read, &key->view) == STAVE_OK;
+    else
+        (void)stave_info_with(key->store, key->key, &read, &info);
+}
+
 static void read_keys(uv_work_t *work)
 {
     struct cold_job *job = work->data;
-    for (size_t i = 0; i < job->count; i++) {
-        struct cold_key *key = &job->keys[i];
-        key->is_held = stave_view(key->store, key->key, NULL, &key->view) == STAVE_OK;
-    }
+    for (size_t i = 0; i < job->count; i++) read_key(&job->keys[i]);
     if (!job->walk.is_wanted) return;
     if (!job->walk.is_random)
         read_walk(job);
@@ -102,6 +110,7 @@ static struct cold_job *make_job(const struct server *server, const struct trans
     uint8_t *at = (uint8_t *)(job->keys + count);
     for (size_t i = 0; i < count; i++) {
         job->keys[i].store = server->databases[wanted[i].database];
+        job->keys[i].is_whole = wanted[i].is_whole;
         job->keys[i].key = stave_bytes(at, wanted[i].key.size);
         if (wanted[i].key.size > 0) memcpy(at, wanted[i].key.data, wanted[i].key.size);
         at += wanted[i].key.size;

@@ -7,6 +7,8 @@
  *        committed a batch (of which half could be in sight) or a deletion (which can hide that an absent key
  *        was there for a moment). Otherwise the command is run again.
  *   CM2  A loop's commit version is odd while it commits a batch or a deletion.
+ *   CM3  A write looks at the record that it takes the place of. Where that may not be waited for, it is
+ *        brought before the commit begins.
  */
 #include <assert.h>
 #include <string.h>
@@ -141,24 +143,30 @@ static bool sum_versions(const struct server *server, uint64_t *ret_sum)
     return true;
 }
 
-static bool is_as_noted(const struct transaction *transaction, const struct read_note *note)
+/* By the clock (T4). STAVE_CONFLICT: it has changed. */
+static enum stave_status check_read(struct transaction *transaction, const struct read_note *note)
 {
+    const struct stave_read read = {.flags = transaction->mode.may_wait ? 0 : STAVE_READ_NO_WAIT};
     struct stave_info info;
     const enum stave_status status =
-        stave_info(transaction->server->databases[note->database], note->key, &info);
-    if (status == STAVE_NOT_FOUND) return note->sequence == 0;
-    return status == STAVE_OK && info.sequence == note->sequence;
+        stave_info_with(transaction->server->databases[note->database], note->key, &read, &info);
+    if (status == STAVE_WOULD_BLOCK)
+        return transaction_seek(transaction, note->database, note->key, false) == STAVE_OK ? STAVE_CONFLICT
+                                                                                           : status;
+    if (status == STAVE_NOT_FOUND) return note->sequence == 0 ? STAVE_OK : STAVE_CONFLICT;
+    return status == STAVE_OK && info.sequence == note->sequence ? STAVE_OK : STAVE_CONFLICT;
 }
 
 /* CM1 */
-static enum stave_status check_reads(const struct transaction *transaction)
+static enum stave_status check_reads(struct transaction *transaction)
 {
     if (transaction->note_count < 2) return STAVE_OK;
     uint64_t before;
     uint64_t after;
     if (!sum_versions(transaction->server, &before)) return STAVE_CONFLICT;
     for (size_t i = 0; i < transaction->note_count; i++) {
-        if (!is_as_noted(transaction, &transaction->notes[i])) return STAVE_CONFLICT;
+        const enum stave_status status = check_read(transaction, &transaction->notes[i]);
+        if (status != STAVE_OK) return status;
     }
     if (!sum_versions(transaction->server, &after)) return STAVE_CONFLICT;
     return before == after ? STAVE_OK : STAVE_CONFLICT;
@@ -182,10 +190,27 @@ static enum stave_status commit_staged(struct transaction *transaction)
     return status;
 }
 
+/* CM3 */
+static enum stave_status seek_staged(struct transaction *transaction)
+{
+    if (transaction->mode.may_wait) return STAVE_OK;
+    enum stave_status result = STAVE_OK;
+    for (size_t i = 0; i < transaction->staged_count; i++) {
+        const struct staged *staged = &transaction->staged[i];
+        if (staged->kind > STAGED_EXPIRE) continue;
+        const bool is_whole = staged->kind == STAGED_EXPIRE; /* the value is written again */
+        const enum stave_status status =
+            transaction_seek(transaction, staged->database, staged->key, is_whole);
+        if (result == STAVE_OK) result = status;
+    }
+    return result;
+}
+
 enum stave_status transaction_commit(struct transaction *transaction)
 {
     if (transaction->staged_count == 0) return check_reads(transaction);
-    const enum stave_status status = commit_staged(transaction);
+    enum stave_status status = seek_staged(transaction);
+    if (status == STAVE_OK) status = commit_staged(transaction);
     if (status != STAVE_OK) return status;
     (void)atomic_fetch_add_explicit(&transaction->server->dirty, transaction->staged_count,
                                     memory_order_relaxed);

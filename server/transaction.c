@@ -16,7 +16,6 @@
 #define ARENA_UNUSED_SIZE ((size_t)64 << 20) /* may lie about before it is looked for */
 #define SCAN_DAMAGE_COUNT_MAX 1000
 #define SCAN_STEP_COUNT_MAX 256 /* of a cursor without a key, in one call */
-#define EXPIRED_TOO 1 /* a moment at which nothing had expired: what is counted until it is removed */
 
 bool transaction_reserve(void **array, size_t count, size_t *capacity, size_t element_size)
 {
@@ -258,15 +257,30 @@ static enum stave_status note_read(struct transaction *transaction, uint32_t dat
     return STAVE_OK;
 }
 
-static enum stave_status note_wanted(struct transaction *transaction, uint32_t space, struct stave_bytes key)
+static enum stave_status note_wanted(struct transaction *transaction, uint32_t space, struct stave_bytes key,
+                                     bool is_whole)
 {
     if (transaction->wanted_count >= TRANSACTION_WANTED_COUNT_MAX) return STAVE_WOULD_BLOCK;
     if (!transaction_reserve((void **)&transaction->wanted, transaction->wanted_count,
                              &transaction->wanted_capacity, sizeof *transaction->wanted)) {
         return STAVE_NO_MEMORY;
     }
-    transaction->wanted[transaction->wanted_count++] = (struct transaction_key){space, key};
+    transaction->wanted[transaction->wanted_count++] = (struct transaction_key){space, key, is_whole};
     return STAVE_WOULD_BLOCK;
+}
+
+enum stave_status transaction_seek(struct transaction *transaction, uint32_t space, struct stave_bytes key,
+                                   bool is_whole)
+{
+    /* One byte is asked for: all of the record must be at hand, and none of it is verified. */
+    const struct stave_read read = {.flags = STAVE_READ_NO_WAIT, .size = 1, .now_ms = EXPIRED_TOO};
+    struct stave *store = transaction->server->databases[space];
+    struct stave_info info;
+    struct stave_view view = {0};
+    const enum stave_status status =
+        is_whole ? stave_view(store, key, &read, &view) : stave_info_with(store, key, &read, &info);
+    stave_view_release(store, &view);
+    return status == STAVE_WOULD_BLOCK ? note_wanted(transaction, space, key, is_whole) : STAVE_OK;
 }
 
 static enum stave_status hold_view(struct transaction *transaction, struct stave *store,
@@ -307,7 +321,7 @@ static enum stave_status read_store(struct transaction *transaction, const struc
     complete_read(transaction, &read);
     struct stave_view view;
     enum stave_status status = stave_view(store, key, &read, &view);
-    if (status == STAVE_WOULD_BLOCK) return note_wanted(transaction, mapping->space, key);
+    if (status == STAVE_WOULD_BLOCK) return note_wanted(transaction, mapping->space, key, true);
     if (status == STAVE_NOT_FOUND) return note_read(transaction, database, key, 0);
     if (status != STAVE_OK) return status;
 
@@ -379,10 +393,12 @@ enum stave_status transaction_info(struct transaction *transaction, uint32_t dat
     *ret_item = (struct item){0};
     if (mapping.is_flushed) return STAVE_OK;
 
-    const struct stave_read read = {.now_ms = transaction->mode.now_ms};
+    struct stave_read read = {0};
+    complete_read(transaction, &read);
     struct stave_info info;
     const enum stave_status status =
         stave_info_with(transaction->server->databases[mapping.space], key, &read, &info);
+    if (status == STAVE_WOULD_BLOCK) return note_wanted(transaction, mapping.space, key, false);
     if (status == STAVE_NOT_FOUND) return note_read(transaction, database, key, 0);
     if (status != STAVE_OK) return status;
     *ret_item = (struct item){.found = true,
@@ -435,7 +451,7 @@ static enum stave_status keep_many(struct transaction *transaction, uint32_t dat
         enum stave_status status = statuses[i];
         ret_items[i] = (struct item){0};
         if (status == STAVE_WOULD_BLOCK) {
-            status = note_wanted(transaction, database, keys[i]);
+            status = note_wanted(transaction, database, keys[i], true);
         } else if (status == STAVE_NOT_FOUND) {
             status = note_read(transaction, database, keys[i], 0);
         } else if (status == STAVE_OK) {

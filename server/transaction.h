@@ -102,6 +102,7 @@ struct transaction_mode {
 struct transaction_key {
     uint32_t database;
     struct stave_bytes key;
+    bool is_whole; /* its value too, else what is said of it */
 };
 
 /* NULL: no memory. */
@@ -109,7 +110,7 @@ struct transaction *transaction_new(struct server *server);
 void transaction_free(struct transaction *transaction);
 
 void transaction_begin(struct transaction *transaction, const struct transaction_mode *mode);
-/* STAVE_OK, STAVE_CONFLICT, or a failure; nothing has been written then. */
+/* STAVE_OK, STAVE_CONFLICT, STAVE_WOULD_BLOCK, or a failure; nothing has been written then. */
 enum stave_status transaction_commit(struct transaction *transaction);
 /* Releases what the transaction holds. */
 void transaction_reset(struct transaction *transaction);

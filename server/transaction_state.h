@@ -15,7 +15,8 @@
 #include "server/transaction.h"
 #include "stave.h"
 
-#define TRANSACTION_WANTED_COUNT_MAX ((size_t)1024)
+#define TRANSACTION_WANTED_COUNT_MAX ((size_t)16384)
+#define EXPIRED_TOO UINT64_C(1) /* a moment at which nothing had expired */
 
 enum staged_kind { STAGED_PUT, STAGED_DELETE, STAGED_EXPIRE, STAGED_FLUSH, STAGED_SWAP };
 
@@ -84,6 +85,12 @@ struct transaction {
     struct stave_batch *batch;
 };
 
+/*
+ * Where the transaction may not wait: notes that a key (`is_whole`: its value too) is to be brought if it is
+ * on disk, whether it has expired or not. STAVE_WOULD_BLOCK: it is.
+ */
+enum stave_status transaction_seek(struct transaction *transaction, uint32_t space, struct stave_bytes key,
+                                   bool is_whole);
 /* How the transaction sees a database. */
 struct mapping transaction_mapping(const struct transaction *transaction, uint32_t database);
 /* The staged entry of a key, or NULL. */

@@ -78,8 +78,11 @@ enum stave_status transaction_discard(struct call *call)
     return STAVE_OK;
 }
 
-/* Watches one key; its expiry is read after it is watched, so that no change falls between. */
-static enum stave_status watch_key(struct call *call, struct stave_bytes key)
+/*
+ * Its expiry is read after it is watched, so that no change falls between; `before` is what it was just
+ * before.
+ */
+static enum stave_status watch_key(struct call *call, struct stave_bytes key, const struct item *before)
 {
     struct watched watched;
     struct watched *kept;
@@ -87,8 +90,9 @@ static enum stave_status watch_key(struct call *call, struct stave_bytes key)
     if (status == STAVE_OK) status = client_watch(call->client, watched, &kept);
     if (status != STAVE_OK || kept == NULL) return status;
     struct item item;
-    if (transaction_info(call->transaction, call->database, key, &item) == STAVE_OK && item.found)
-        kept->expires_at_ms = item.expires_at_ms;
+    status = transaction_info(call->transaction, call->database, key, &item);
+    if (status == STAVE_WOULD_BLOCK) item = *before; /* and gone from memory already */
+    if (status == STAVE_OK || status == STAVE_WOULD_BLOCK) kept->expires_at_ms = item.expires_at_ms;
     return STAVE_OK;
 }
 
@@ -98,7 +102,12 @@ enum stave_status transaction_watch(struct call *call)
         return call_error(call, "ERR WATCH inside MULTI is not allowed");
     }
     for (size_t i = 1; i < call->argument_count; i++) {
-        const enum stave_status status = watch_key(call, call->arguments[i]);
+        struct item before;
+        const struct stave_bytes key = call->arguments[i];
+        enum stave_status status = transaction_info(call->transaction, call->database, key, &before);
+        if (status == STAVE_WOULD_BLOCK) return status;
+        if (status != STAVE_OK) before = (struct item){0};
+        status = watch_key(call, key, &before);
         if (status == STAVE_LIMIT || status == STAVE_NO_MEMORY) {
             call->client->flags |= CLIENT_WATCH_FAILED;
             return call_error(call, "ERR too many keys are watched");

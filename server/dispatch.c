@@ -296,14 +296,19 @@ static void end_exclusive(struct run *run)
     run->is_exclusive = false;
 }
 
+static bool may_wait(const struct run *run)
+{
+    return run->request->may_wait ||
+           !atomic_load_explicit(&run->dispatcher->server->is_cold, memory_order_relaxed);
+}
+
 /* One attempt, commit included. */
 static enum stave_status attempt(struct run *run, struct call *call)
 {
     struct dispatcher *dispatcher = run->dispatcher;
     const struct transaction_mode mode = {
         .now_ms = dispatcher->now_ms,
-        .may_wait = run->request->may_wait ||
-                    !atomic_load_explicit(&run->dispatcher->server->is_cold, memory_order_relaxed),
+        .may_wait = may_wait(run),
         .is_exclusive = run->is_exclusive || dispatcher->server->loop_count == 1,
         .is_writing = (flags_of(run) & COMMAND_READONLY) == 0 || run->command->run == transaction_exec,
         .place = dispatcher->place,
@@ -398,6 +403,23 @@ static enum dispatch_outcome put_off(struct run *run)
     return DISPATCH_PAUSED;
 }
 
+/* What an EXEC needs is brought before it has the gate, all of it at once. */
+static enum stave_status seek_queued(const struct run *run, const struct call *call)
+{
+    if (run->command->run != transaction_exec || may_wait(run)) return STAVE_OK;
+    return transaction_seek_queued(call);
+}
+
+/* A command that stopped at its first key on disk has the others brought as well. */
+static void seek_others(const struct run *run)
+{
+    size_t wanted_count;
+    (void)transaction_wanted(run->dispatcher->transaction, &wanted_count);
+    if (wanted_count != 1 || run->command->run == transaction_exec) return;
+    (void)dispatch_seek(run->dispatcher->transaction, run->client->database, run->command,
+                        run->request->arguments, run->request->argument_count);
+}
+
 static enum dispatch_outcome execute(struct run *run)
 {
     struct dispatcher *dispatcher = run->dispatcher;
@@ -413,6 +435,7 @@ static enum dispatch_outcome execute(struct run *run)
                         .now_ms = dispatcher->now_ms,
                         .state = kept->state,
                         .free_state = kept->free_state};
+    if (seek_queued(run, &call) == STAVE_WOULD_BLOCK) return DISPATCH_COLD;
     if ((run->command->flags & COMMAND_EXCLUSIVE) != 0 && !go_exclusive(run)) return put_off(run);
     /* Who is monitored has the gate to itself, so that lines come in the order of what they show. */
     const bool is_monitored =
@@ -424,9 +447,12 @@ static enum dispatch_outcome execute(struct run *run)
     if (status == STAVE_CONFLICT) return put_off(run);
     if (status == STAVE_WOULD_BLOCK) {
         end_exclusive(run);
-        if (!call.is_yielded) return DISPATCH_COLD;
-        transaction_reset(dispatcher->transaction);
-        return DISPATCH_YIELDED;
+        if (call.is_yielded) {
+            transaction_reset(dispatcher->transaction);
+            return DISPATCH_YIELDED;
+        }
+        seek_others(run);
+        return DISPATCH_COLD;
     }
     if (status != STAVE_OK) reply_failure(run, status);
     if ((run->command->flags & COMMAND_EXCLUSIVE) != 0 && run->command->run != transaction_exec) {
@@ -528,6 +554,33 @@ enum stave_status dispatch_queued(struct call *exec, struct queued_command *queu
     queued->has_run = true;
     queued->database = call.database;
     return STAVE_OK;
+}
+
+/* Whether a command with such a key reads its value, or writes it again. */
+static bool is_value_wanted(uint32_t key_flags)
+{
+    if ((key_flags & KEY_VARIABLE_FLAGS) != 0) return false; /* SET: seldom */
+    return (key_flags & KEY_RW) != 0 || (key_flags & (KEY_RO | KEY_ACCESS)) == (KEY_RO | KEY_ACCESS);
+}
+
+enum stave_status dispatch_seek(struct transaction *transaction, uint32_t database,
+                                const struct command *command, const struct stave_bytes *arguments,
+                                size_t argument_count)
+{
+    if (command->keys[0].begin == KEY_BEGIN_NONE) return STAVE_OK;
+    struct command_key *keys = memory_alloc(argument_count * sizeof(struct command_key));
+    if (keys == NULL) return STAVE_OK; /* then they are brought one by one */
+    const int found = command_keys(command, arguments, argument_count, keys, argument_count);
+    const size_t count = found < 0 ? 0 : (size_t)found < argument_count ? (size_t)found : argument_count;
+    enum stave_status result = STAVE_OK;
+    for (size_t i = 0; i < count; i++) {
+        const struct stave_bytes key = arguments[keys[i].index];
+        const enum stave_status status =
+            transaction_seek(transaction, database, key, is_value_wanted(keys[i].flags));
+        if (result == STAVE_OK) result = status;
+    }
+    memory_free(keys);
+    return result;
 }
 
 size_t dispatch_keys(const struct stave_bytes *arguments, size_t argument_count, struct stave_bytes *ret_keys,

@@ -140,6 +140,12 @@ struct transaction_walk {
 struct transaction_walk transaction_wanted_walk(const struct transaction *transaction);
 /* A random key of a space for the next RANDOMKEY that may not wait; it is taken over. */
 void transaction_bring_random(struct transaction *transaction, uint32_t space, struct stave_value *key);
+/*
+ * Where the transaction may not wait: notes that a key (`is_whole`: its value too) is to be brought if it is
+ * on disk, whether it has expired or not. STAVE_WOULD_BLOCK: it is.
+ */
+enum stave_status transaction_seek(struct transaction *transaction, uint32_t space, struct stave_bytes key,
+                                   bool is_whole);
 /* After STAVE_WOULD_BLOCK. */
 const struct transaction_key *transaction_wanted(const struct transaction *transaction, size_t *ret_count);
 /* Hands over the view that `value` lies in; false: it lies in none. */

@@ -85,12 +85,6 @@ struct transaction {
     struct stave_batch *batch;
 };
 
-/*
- * Where the transaction may not wait: notes that a key (`is_whole`: its value too) is to be brought if it is
- * on disk, whether it has expired or not. STAVE_WOULD_BLOCK: it is.
- */
-enum stave_status transaction_seek(struct transaction *transaction, uint32_t space, struct stave_bytes key,
-                                   bool is_whole);
 /* How the transaction sees a database. */
 struct mapping transaction_mapping(const struct transaction *transaction, uint32_t database);
 /* The staged entry of a key, or NULL. */

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "server/client.h"
 #include "server/dispatch.h"
+#include "server/number.h"
 #include "server/server.h"
 #include "server/watch.h"
 
@@ -45,6 +46,36 @@ static bool is_dirty(const struct call *call)
         if (watched->expires_at_ms != 0 && watched->expires_at_ms <= call->now_ms) return true;
     }
     return false;
+}
+
+/* Where a queued SELECT leads. */
+static uint32_t database_after(const struct call *exec, const struct queued_command *queued,
+                               uint32_t database)
+{
+    int64_t number;
+    if (strcmp(queued->command->name, "select") != 0 || queued->argument_count != 2 ||
+        !number_parse_integer(queued->arguments[1], &number) || number < 0 ||
+        number >= (int64_t)exec->server->database_count) {
+        return database;
+    }
+    return (uint32_t)number;
+}
+
+enum stave_status transaction_seek_queued(const struct call *exec)
+{
+    const struct client *client = exec->client;
+    if ((client->flags & CLIENT_MULTI) == 0 || (client->flags & CLIENT_DIRTY_EXEC) != 0 || is_dirty(exec))
+        return STAVE_OK;
+    uint32_t database = client->database;
+    enum stave_status result = STAVE_OK;
+    for (size_t i = 0; i < client->queued_count; i++) {
+        const struct queued_command *queued = &client->queued[i];
+        database = database_after(exec, queued, database);
+        const enum stave_status status = dispatch_seek(exec->transaction, database, queued->command,
+                                                       queued->arguments, queued->argument_count);
+        if (result == STAVE_OK) result = status;
+    }
+    return result;
 }
 
 enum stave_status transaction_exec(struct call *call)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import select
 import shutil
 import signal
@@ -354,11 +355,15 @@ class Cold(unittest.TestCase):
         lines = client("INFO", "stats").decode().split("\r\n")
         return int(dict(line.split(":", 1) for line in lines if ":" in line)["cold_reads"])
 
-    def reads_of_cold(self, server, name, rest, attempt):
-        """How often a command of 20 keys waits for the disk; some share a page with another one's header."""
+    def start_cold(self, server):
         server.terminate()
         self.drop_pages(server)
         server.start()
+        self.drop_pages(server)  # of what the start has read
+
+    def reads_of_cold(self, server, name, rest, attempt):
+        """How often a command of 20 keys waits for the disk; some share a page with another one's header."""
+        self.start_cold(server)
         with server.client() as client:
             before = self.cold_reads(client)
             client.pipeline([(name, f"{name}{attempt}:{i}", *rest) for i in range(20)])
@@ -379,6 +384,37 @@ class Cold(unittest.TestCase):
                     if not was_cold and name == "GET":
                         self.skipTest("the file system keeps its pages")
                     self.assertTrue(was_cold, name)
+
+    def bring_together(self, server, requests):
+        """Whether 100 keys on disk were brought; what an EXEC of them did beside."""
+        self.start_cold(server)
+        with server.client() as client:
+            before = self.cold_reads(client)
+            replies = client.pipeline(requests)
+            brought = self.cold_reads(client) - before
+            calls = re.search(r"cmdstat_append:calls=(\d+)", client("INFO", "commandstats").decode())
+            self.assertIn(calls and calls.group(1), (None, "100"))
+            return brought >= 40, replies[-1]
+
+    def test_the_keys_of_an_exec_or_a_command_are_brought_together(self):
+        """One by one, they would be waited for on the loop after a few; and a part of an EXEC would run each time."""
+        keys = [f"k{i}" for i in range(100)]
+        append = [("SELECT", 1), ("MULTI",), ("SELECT", 0), *(("APPEND", key, "y") for key in keys), ("EXEC",)]
+        expected = {"MGET": [b"x" * 5000] * 100, "EXISTS": 100, "DEL": 100, "EXEC": ["OK"] + [5001] * 100}
+        for requests in ([("MGET", *keys)], [("EXISTS", *keys)], [("DEL", *keys)], append):
+            name = requests[-1][0]
+            for attempt in range(5):
+                with Server(environment={"STAVE_COLD_READS": "yes"}, io_threads=1) as server:
+                    with server.client() as client:
+                        client.pipeline([("SET", key, b"x" * 5000) for key in keys])
+                    is_brought, reply = self.bring_together(server, requests)
+                    self.assertEqual(expected[name], reply)
+                if is_brought:
+                    break
+            else:
+                if name == "MGET":
+                    self.skipTest("the file system keeps its pages")
+                self.fail(name)
 
     def test_a_client_that_leaves_while_its_value_is_read_harms_nobody(self):
         with Server(environment={"STAVE_COLD_READS": "yes"}, io_threads=2) as server:

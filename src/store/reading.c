@@ -173,6 +173,7 @@ enum stave_status find_key(struct store *store, uint64_t hash, uint32_t generati
         uint64_t location;
         while (keydir_probe_next(&probe, &location)) {
             struct reading reading;
+            reading_prefetch(store, location);
             status = reading_begin(store, location, flags, &reading);
             if (status == STAVE_NOT_FOUND) { /* stale, or compaction moved it since the entry was read */
                 if (!keydir_has(&store->keydir, hash, location)) moved = true;

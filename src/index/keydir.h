@@ -154,6 +154,14 @@ uint64_t keydir_walk_empty(const struct keydir *keydir, uint64_t *position, uint
 size_t keydir_walk_peek(const struct keydir *keydir, uint64_t position, uint32_t ahead,
                         uint64_t ret_locations[KEYDIR_BUCKET_ENTRIES]);
 
+typedef bool (*keydir_is_stale)(void *context, uint64_t location);
+
+/*
+ * Whether `is_stale` says so of an entry of a loaded block, of those that are there throughout. Brings the
+ * block into the processor's caches, so that a mutator that looks at all of it next is done soon.
+ */
+bool keydir_block_has_stale(struct keydir *keydir, uint32_t block, keydir_is_stale is_stale, void *context);
+
 uint64_t keydir_bucket_count(const struct keydir *keydir);
 uint64_t keydir_entry_count(const struct keydir *keydir);
 void keydir_stat(struct keydir *keydir, struct keydir_stats *ret_stats);
@@ -195,8 +203,6 @@ void keydir_thaw(struct keydir *keydir);
  * themselves.
  */
 bool keydir_split_due(struct keydir *keydir, uint64_t count);
-
-typedef bool (*keydir_is_stale)(void *context, uint64_t location);
 
 /* Removes the entries of a loaded block that `is_stale` says so of. */
 void keydir_sweep_block(struct keydir *keydir, uint32_t block, keydir_is_stale is_stale, void *context,

@@ -134,6 +134,22 @@ static bool sweep_entry(void *context, uint64_t entry)
     return sweep->is_stale(sweep->context, entry & KEYDIR_LOCATION_MAX);
 }
 
+bool keydir_block_has_stale(struct keydir *keydir, uint32_t block, keydir_is_stale is_stale, void *context)
+{
+    const uint64_t first = (uint64_t)block * KEYDIR_BLOCK_BUCKETS;
+    const uint64_t end = keydir_bucket_count(keydir);
+    for (uint64_t index = first; index < first + KEYDIR_BLOCK_BUCKETS && index < end; index++) {
+        struct keydir_probe probe;
+        do {
+            keydir_probe_bucket(keydir, keydir_bucket_at(keydir, index), index, index, &probe);
+            uint64_t entry;
+            while ((entry = keydir_probe_entry(&probe)) != 0)
+                if (is_stale(context, entry & KEYDIR_LOCATION_MAX)) return true;
+        } while (keydir_probe_changed(&probe)); /* K1 */
+    }
+    return false;
+}
+
 void keydir_sweep_block(struct keydir *keydir, uint32_t block, keydir_is_stale is_stale, void *context,
                         uint64_t *ret_dropped)
 {

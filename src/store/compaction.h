@@ -22,7 +22,7 @@ enum {
     COMPACTION_VICTIM_MAX = 256,
     COMPACTION_MOVE_MIN = 1 << 16, /* records that one output may always have, */
     COMPACTION_MOVE_MAX = 1 << 20, /* and never more: it takes 1 to 6 bytes of memory for each */
-    COMPACTION_SLICE = 256,        /* entries changed while write_lock is held once */
+    COMPACTION_SLICE = 32, /* entries changed while write_lock is held once: less long than a writer spins */
 };
 
 /* ------------------------------------------------------------------ compaction_pick.c */

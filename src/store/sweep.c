@@ -208,6 +208,7 @@ static void remove_strays(struct store *store)
     for (uint32_t block = 0; block < block_count; block++) {
         uint64_t dropped = 0;
         if (!keydir_block_is_loaded(&store->keydir, block)) continue;
+        if (!keydir_block_has_stale(&store->keydir, block, leads_nowhere, store)) continue;
         mutex_lock(&store->write_lock);
         keydir_sweep_block(&store->keydir, block, leads_nowhere, store, &dropped);
         mutex_unlock(&store->write_lock);

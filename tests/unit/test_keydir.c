@@ -317,6 +317,29 @@ static void sweeping_drops_stale_entries_and_no_others(void **state)
     keydir_free(&keydir);
 }
 
+static bool is_the_one(void *context, uint64_t location)
+{
+    return location == *(const uint64_t *)context;
+}
+
+/* K1: checkpoints sweep only the blocks that it names, and slots are used again on the strength of that. */
+static void a_stale_entry_is_seen_wherever_it_lies_in_its_block(void **state)
+{
+    (void)state;
+    struct keydir_pages pages = {0};
+    struct keydir keydir;
+    assert_int_equal(keydir_init(&keydir, keydir_pages_memory(&pages)), STAVE_OK);
+    enum { COUNT = 600000, STEP = 30011 };
+    for (uint64_t key = 0; key < COUNT; key++) assert_int_equal(keydir_test_add(&keydir, key, 0), STAVE_OK);
+    for (uint64_t location = 0; location <= COUNT; location += STEP) { /* location 0 is nobody's */
+        uint32_t seen = 0;
+        for (uint32_t block = 0; block < keydir_block_count(&keydir); block++)
+            if (keydir_block_has_stale(&keydir, block, is_the_one, &location)) seen++;
+        assert_int_equal(seen, location == 0 ? 0 : 1);
+    }
+    keydir_free(&keydir);
+}
+
 /* A reader interrupted by the mutator at the worst moment: K1. */
 
 /* Hashes of bucket 0, told apart by their tags; bit 16, which the first split goes by, is that of `i`. */
@@ -427,6 +450,7 @@ int main(void)
         cmocka_unit_test(thousands_of_equal_hashes_are_all_found),
         cmocka_unit_test(a_frozen_table_does_not_split_and_catches_up_when_thawed),
         cmocka_unit_test(sweeping_drops_stale_entries_and_no_others),
+        cmocka_unit_test(a_stale_entry_is_seen_wherever_it_lies_in_its_block),
         cmocka_unit_test(a_miss_is_repeated_when_an_entry_moved_within_the_bucket),
         cmocka_unit_test(a_miss_is_repeated_when_the_bucket_was_split),
         cmocka_unit_test(a_reader_in_a_recycled_area_comes_to_an_end),

@@ -18,11 +18,10 @@ static void wake(struct store *store, _Atomic bool *asked, struct condition *con
 {
     if (atomic_load_explicit(asked, memory_order_relaxed)) return;
     mutex_lock(&store->thread_lock);
-    if (!*asked) {
-        *asked = true;
-        condition_signal(condition);
-    }
+    const bool is_first = !*asked;
+    *asked = true;
     mutex_unlock(&store->thread_lock);
+    if (is_first) condition_signal(condition); /* the thread would wait for the lock if it were held still */
 }
 
 void background_wake_preparer(struct store *store)

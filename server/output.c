@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 
+#define PIECE_SIZE_FIRST ((size_t)1024) /* most replies that must wait are small */
 #define PIECE_SIZE ((size_t)16384)
 #define IOVEC_COUNT_MAX 64
 #define SEND_SIZE_MAX ((size_t)1 << 20) /* at once: others want their turn */
@@ -64,7 +65,8 @@ static enum stave_status append_bytes(struct output *output, const uint8_t *byte
     }
     if (size == 0) return STAVE_OK;
     assert(last == NULL || last->begin + last->size == output->appended);
-    struct output_piece *piece = add_piece(output, size > PIECE_SIZE ? size : PIECE_SIZE);
+    const size_t least = last == NULL ? PIECE_SIZE_FIRST : PIECE_SIZE;
+    struct output_piece *piece = add_piece(output, size > least ? size : least);
     if (piece == NULL) return STAVE_NO_MEMORY;
     memcpy(piece->bytes, bytes, size);
     piece->size = size;

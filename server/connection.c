@@ -229,8 +229,7 @@ static void deliver(struct connection *connection)
     struct loop *loop = connection->client.loop;
     struct reply *reply = &loop->dispatcher.reply;
     const uint64_t sequence = sequence_to_await(connection);
-    const bool is_syncing =
-        sequence == 0 || stave_sync_start(connection->client.server->store, sequence) == STAVE_OK;
+    const bool is_syncing = sequence == 0 || loop_sync(loop, sequence);
     transaction_forget_seen(loop->dispatcher.transaction);
     if (reply->is_broken) {
         reply_take_back(reply, (struct reply_mark){0, 0});
@@ -239,6 +238,7 @@ static void deliver(struct connection *connection)
         return;
     }
     if (reply->bytes.size == 0) return;
+    if (sequence == 0) loop->served_at_us = loop->dispatcher.command_at_us;
 
     uint64_t sent;
     const enum stave_status status = output_append(&connection->output, reply, &connection->transport,
@@ -660,6 +660,7 @@ void connection_open(struct connection *connection, struct loop *loop)
     loop->clients = client;
     loop->client_count++;
     loop->dispatcher.stats.connections_received++;
+    loop->served_at_us = server_monotonic_us();
     settle(connection);
 }
 

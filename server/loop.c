@@ -16,6 +16,11 @@
 #define FAST_TICK_MS 10    /* while a client waits for a time */
 #define TICKS_OF_A_LOOK 10 /* all clients are looked at every so many ticks */
 
+/* L3 */
+#define SERVED_US 1000000    /* who was served so long ago is not expected now */
+#define SYNC_SLOW_US 2000    /* a loop that has been held up for longer */
+#define SYNC_SLOW_FACTOR 100 /* is not again for so many times as long */
+
 void connection_set_add(struct connection_set *set, struct connection *connection, size_t *index)
 {
     if (*index != 0) return;
@@ -95,6 +100,7 @@ static void close_all(struct loop *loop)
     while (loop->clients != NULL) connection_close((struct connection *)(void *)loop->clients);
     if (!uv_is_closing((uv_handle_t *)&loop->wake)) uv_close((uv_handle_t *)&loop->wake, NULL);
     if (!uv_is_closing((uv_handle_t *)&loop->cron)) uv_close((uv_handle_t *)&loop->cron, NULL);
+    if (!uv_is_closing((uv_handle_t *)&loop->before_wait)) uv_close((uv_handle_t *)&loop->before_wait, NULL);
     if (loop->has_durable) uv_close((uv_handle_t *)&loop->durable, NULL);
     loop->has_durable = false;
 }
@@ -116,14 +122,40 @@ static void on_wake(uv_async_t *wake)
     gate_leave(&loop->server->gate, loop->index);
 }
 
+static bool clear_durable(struct loop *loop)
+{
+    uint64_t count;
+    return loop->has_durable && (read(loop->durable_event, &count, sizeof count) >= 0 || errno == EAGAIN);
+}
+
+/* The end of a turn: all replies that can be gathered for one sync have been. */
+static void on_before_wait(uv_prepare_t *prepare)
+{
+    struct loop *loop = prepare->data;
+    struct server *server = loop->server;
+    if (loop->sync_wanted <= stave_durable_sequence(server->store)) return;
+
+    loop->sync_wanted = 0;
+    const uint64_t began_us = server_monotonic_us();
+    const enum stave_status status = stave_sync(server->store);
+    const uint64_t ended_us = server_monotonic_us();
+    if (ended_us - began_us > SYNC_SLOW_US)
+        loop->threaded_until_us = ended_us + SYNC_SLOW_FACTOR * (ended_us - began_us);
+    if (status == STAVE_OK) clear_durable(loop);
+
+    if (status != STAVE_OK) upkeep_check_sync(server);
+    gate_enter(&server->gate, loop->index);
+    release_withheld(loop);
+    gate_leave(&server->gate, loop->index);
+    if (loop->sync_wanted != 0) loop_wake(loop);
+}
+
 static void on_durable(uv_poll_t *poll, int status, int events)
 {
     (void)events;
     struct loop *loop = poll->data;
     struct server *server = loop->server;
-    uint64_t count;
-    if (status < 0) return;
-    if (read(loop->durable_event, &count, sizeof count) < 0 && errno != EAGAIN) return;
+    if (status < 0 || !clear_durable(loop)) return;
     upkeep_check_sync(server);
     gate_enter(&server->gate, loop->index);
     for (size_t i = 0; i < server->loop_count; i++) {
@@ -209,6 +241,9 @@ struct loop *loop_start(struct server *server, size_t index)
     }
     (void)uv_async_init(&loop->uv, &loop->wake, on_wake);
     (void)uv_timer_init(&loop->uv, &loop->cron);
+    (void)uv_prepare_init(&loop->uv, &loop->before_wait);
+    (void)uv_prepare_start(&loop->before_wait, on_before_wait);
+    loop->before_wait.data = loop;
     loop->wake.data = loop;
     loop->cron.data = loop;
     (void)uv_timer_start(&loop->cron, on_tick, TICK_MS, TICK_MS);
@@ -227,6 +262,20 @@ struct loop *loop_start(struct server *server, size_t index)
 void loop_wake(struct loop *loop)
 {
     (void)uv_async_send(&loop->wake);
+}
+
+static bool may_sync(const struct loop *loop)
+{
+    const uint64_t now_us = loop->dispatcher.command_at_us;
+    const bool is_alone = loop->client_count == 1 || now_us >= loop->served_at_us + SERVED_US;
+    return loop->server->loop_count == 1 && is_alone && now_us >= loop->threaded_until_us;
+}
+
+bool loop_sync(struct loop *loop, uint64_t sequence)
+{
+    if (!may_sync(loop)) return stave_sync_start(loop->server->store, sequence) == STAVE_OK;
+    if (sequence > loop->sync_wanted) loop->sync_wanted = sequence;
+    return true;
 }
 
 void loop_give(struct loop *loop, struct connection *connection)

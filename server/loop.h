@@ -6,6 +6,8 @@
  *       gate, and then only marks it and calls loop_wake().
  *   L2  One input buffer, one parser, one transaction and one reply serve all clients of the loop in turn: an
  *       idle client has none of its own.
+ *   L3  A loop syncs by itself, at the end of its turn, what its clients wait for, which spares three
+ *       wake-ups; but it leaves that to the store's thread while it has others to serve, or syncs are slow.
  */
 #ifndef STAVE_SERVER_LOOP_H
 #define STAVE_SERVER_LOOP_H
@@ -45,6 +47,7 @@ struct loop {
     uv_loop_t uv;
     uv_async_t wake;
     uv_timer_t cron;
+    uv_prepare_t before_wait;
     bool cron_is_fast;
     uv_poll_t durable; /* the first loop hears of syncs, and tells the others */
     int durable_event;
@@ -64,6 +67,9 @@ struct loop {
 
     struct connection_set ready;    /* to be looked at in the next turn; the gate */
     struct connection_set withheld; /* with replies that wait for a sync */
+    uint64_t sync_wanted;           /* L3: up to where, at the end of this turn; 0: none */
+    uint64_t served_at_us;          /* L3: somebody came, or was answered without waiting for a sync */
+    uint64_t threaded_until_us;     /* L3: a sync took long */
     size_t waiting_count;           /* clients that wait for a time */
     uint32_t cron_count;
 
@@ -75,6 +81,8 @@ struct loop {
 /* NULL: no memory, or no thread. */
 struct loop *loop_start(struct server *server, size_t index);
 void loop_wake(struct loop *loop);
+/* On the loop: has everything up to `sequence` synced, soon. False: the store has failed. */
+bool loop_sync(struct loop *loop, uint64_t sequence);
 /* From the acceptor: the loop takes the connection over. */
 void loop_give(struct loop *loop, struct connection *connection);
 /* Closes all clients and ends the thread; other loops may still look at it until it is freed. */

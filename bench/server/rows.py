@@ -28,7 +28,7 @@ class Row(NamedTuple):
 def rows(is_always):
     """Sizes and counts that take some tenths of a second each."""
     if is_always:
-        counts = ((1, 1, 1_000), (50, 1, 20_000), (1, 16, 10_000), (50, 16, 150_000))
+        counts = ((1, 1, 5_000), (50, 1, 100_000), (1, 16, 50_000), (50, 16, 500_000))
         return [Row("set", connections, pipeline, 100, count) for connections, pipeline, count in counts]
     result = []
     for connections, pipeline, count in ((1, 1, 15_000), (50, 1, 50_000), (1, 16, 150_000), (50, 16, 400_000)):

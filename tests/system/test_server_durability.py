@@ -151,12 +151,28 @@ class Syncs(unittest.TestCase):
             with server.client() as writer, server.client() as reader, server.client() as other:
                 self.assertEqual("OK", writer("SET", "k", "old"))
                 with self.held_syncs():
+                    self.assertEqual("PONG", other("PING"))
                     writer.send("SET", "k", "new")
                     self.assert_silent(writer)
                     reader.send("GET", "k")  # sees what is not durable yet: it must not be told
                     self.assertEqual("PONG", other("PING"))
                     self.assert_silent(writer, reader)
                 self.assertEqual(b"new", reader.read())
+                self.assertEqual("OK", writer.read())
+
+    def test_a_slow_sync_holds_the_loop_up_once_at_most(self):
+        with Server(appendfsync="always", io_threads=1, environment=self.environment) as server:
+            with server.client() as writer, server.client() as other:
+                self.assertEqual("OK", writer("SET", "k", "0"))
+                time.sleep(1.1)  # nobody else has asked for anything: the loop may sync by itself
+                with self.held_syncs():
+                    writer.send("SET", "k", "1")
+                    self.assert_silent(writer)
+                self.assertEqual("OK", writer.read())
+                with self.held_syncs():
+                    writer.send("SET", "k", "2")
+                    self.assert_silent(writer)
+                    self.assertEqual("PONG", other("PING"))
                 self.assertEqual("OK", writer.read())
 
     def test_a_sync_that_fails_turns_what_waits_into_errors_and_closes(self):

@@ -206,7 +206,7 @@ static enum stave_status seek_staged(struct transaction *transaction)
     return result;
 }
 
-enum stave_status transaction_commit(struct transaction *transaction)
+static enum stave_status commit(struct transaction *transaction)
 {
     if (transaction->staged_count == 0) return check_reads(transaction);
     enum stave_status status = seek_staged(transaction);
@@ -215,5 +215,14 @@ enum stave_status transaction_commit(struct transaction *transaction)
     (void)atomic_fetch_add_explicit(&transaction->server->dirty, transaction->staged_count,
                                     memory_order_relaxed);
     touch_watchers(transaction);
+    return STAVE_OK;
+}
+
+enum stave_status transaction_commit(struct transaction *transaction)
+{
+    const enum stave_status status = commit(transaction);
+    if (status != STAVE_OK) return status;
+    transaction->mode.stats->keyspace_hits += transaction->hit_count;
+    transaction->mode.stats->keyspace_misses += transaction->miss_count;
     return STAVE_OK;
 }

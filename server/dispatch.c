@@ -311,6 +311,7 @@ static enum stave_status attempt(struct run *run, struct call *call)
         .may_wait = may_wait(run),
         .is_exclusive = run->is_exclusive || dispatcher->server->loop_count == 1,
         .is_writing = (flags_of(run) & COMMAND_READONLY) == 0 || run->command->run == transaction_exec,
+        .counts_reads = (run->command->flags & COMMAND_READONLY) != 0,
         .place = dispatcher->place,
         .stats = &dispatcher->stats};
     call->now_ms = mode.now_ms;
@@ -536,6 +537,7 @@ enum stave_status dispatch_queued(struct call *exec, struct queued_command *queu
     const uint32_t errors_before = exec->reply->error_count;
     const struct reply_mark mark = {exec->reply->bytes.size, exec->reply->view_count};
     exec->reply->protocol = exec->client->protocol;
+    transaction_count_reads(call.transaction, (queued->command->flags & COMMAND_READONLY) != 0);
     enum stave_status status = queued->command->run(&call);
     if (status == STAVE_WOULD_BLOCK || status == STAVE_CONFLICT) return status;
     if (status != STAVE_OK) {

@@ -51,6 +51,7 @@ void transaction_free(struct transaction *transaction)
 void transaction_begin(struct transaction *transaction, const struct transaction_mode *mode)
 {
     transaction->mode = *mode;
+    transaction->counts_reads = mode->counts_reads;
 }
 
 /* Empties an array; one that has grown large is freed. */
@@ -80,6 +81,8 @@ void transaction_reset(struct transaction *transaction)
     transaction->mappings = NULL;
     transaction->next_number = 0;
     transaction->is_looking = false;
+    transaction->hit_count = 0;
+    transaction->miss_count = 0;
     transaction->walk = (struct transaction_walk){.is_wanted = false};
     while (transaction->arena != NULL) {
         struct arena_block *block = transaction->arena;
@@ -237,17 +240,23 @@ void transaction_use(struct transaction *transaction, uint32_t database, struct 
     idle_note(transaction->server->idle, database, key, transaction->mode.now_ms);
 }
 
+void transaction_count_reads(struct transaction *transaction, bool counts)
+{
+    transaction->counts_reads = counts;
+}
+
+static void count_read(struct transaction *transaction, bool found)
+{
+    if (!transaction->counts_reads) return;
+    transaction->hit_count += found;
+    transaction->miss_count += !found;
+}
+
 static enum stave_status note_read(struct transaction *transaction, uint32_t database, struct stave_bytes key,
                                    uint64_t sequence)
 {
     if (sequence > transaction->seen_sequence) transaction->seen_sequence = sequence;
     if (sequence == 0) transaction_see_all(transaction);
-    if (!transaction->mode.is_writing) {
-        if (sequence != 0)
-            transaction->mode.stats->keyspace_hits++;
-        else
-            transaction->mode.stats->keyspace_misses++;
-    }
     if (transaction->mode.is_exclusive) return STAVE_OK;
     if (!transaction_reserve((void **)&transaction->notes, transaction->note_count,
                              &transaction->note_capacity, sizeof *transaction->notes)) {
@@ -310,8 +319,8 @@ static void complete_read(const struct transaction *transaction, struct stave_re
     if (!transaction->mode.may_wait) read->flags |= STAVE_READ_NO_WAIT;
 }
 
-/* A key's value (or the part that `read` asks for) as the store has it. */
-static enum stave_status read_store(struct transaction *transaction, const struct mapping *mapping,
+/* A key's value (or the part that `read` asks for) as the store has it; it is not noted as read. */
+static enum stave_status view_store(struct transaction *transaction, const struct mapping *mapping,
                                     uint32_t database, struct stave_bytes key, struct stave_read read,
                                     struct item *ret_item)
 {
@@ -322,7 +331,7 @@ static enum stave_status read_store(struct transaction *transaction, const struc
     struct stave_view view;
     enum stave_status status = stave_view(store, key, &read, &view);
     if (status == STAVE_WOULD_BLOCK) return note_wanted(transaction, mapping->space, key, true);
-    if (status == STAVE_NOT_FOUND) return note_read(transaction, database, key, 0);
+    if (status == STAVE_NOT_FOUND) return STAVE_OK;
     if (status != STAVE_OK) return status;
 
     status = hold_view(transaction, store, &view);
@@ -332,7 +341,16 @@ static enum stave_status read_store(struct transaction *transaction, const struc
     }
     *ret_item = item_of_view(&view);
     transaction_use(transaction, database, key);
-    return note_read(transaction, database, key, view.sequence);
+    return STAVE_OK;
+}
+
+static enum stave_status read_store(struct transaction *transaction, const struct mapping *mapping,
+                                    uint32_t database, struct stave_bytes key, struct item *ret_item)
+{
+    const enum stave_status status =
+        view_store(transaction, mapping, database, key, (struct stave_read){0}, ret_item);
+    if (status != STAVE_OK || mapping->is_flushed) return status;
+    return note_read(transaction, database, key, ret_item->sequence);
 }
 
 static bool is_expired(const struct transaction *transaction, uint64_t expires_at_ms)
@@ -357,21 +375,20 @@ static enum stave_status settle_expire(struct transaction *transaction, const st
                                        struct staged *staged)
 {
     struct item item;
-    const enum stave_status status =
-        read_store(transaction, mapping, staged->database, staged->key, (struct stave_read){0}, &item);
+    const enum stave_status status = read_store(transaction, mapping, staged->database, staged->key, &item);
     if (status != STAVE_OK) return status;
     staged->kind = item.found ? STAGED_PUT : STAGED_DELETE;
     staged->value = item.value;
     return STAVE_OK;
 }
 
-enum stave_status transaction_get(struct transaction *transaction, uint32_t database, struct stave_bytes key,
-                                  struct item *ret_item)
+static enum stave_status get(struct transaction *transaction, uint32_t database, struct stave_bytes key,
+                             struct item *ret_item)
 {
     const struct mapping mapping = transaction_mapping(transaction, database);
     struct staged *staged = transaction_find_staged(transaction, mapping.number, key);
     if (staged == NULL) {
-        return read_store(transaction, &mapping, database, key, (struct stave_read){0}, ret_item);
+        return read_store(transaction, &mapping, database, key, ret_item);
     }
     if (staged->kind == STAGED_EXPIRE) {
         const enum stave_status status = settle_expire(transaction, &mapping, staged);
@@ -381,12 +398,20 @@ enum stave_status transaction_get(struct transaction *transaction, uint32_t data
     return STAVE_OK;
 }
 
-enum stave_status transaction_info(struct transaction *transaction, uint32_t database, struct stave_bytes key,
-                                   struct item *ret_item)
+enum stave_status transaction_get(struct transaction *transaction, uint32_t database, struct stave_bytes key,
+                                  struct item *ret_item)
+{
+    const enum stave_status status = get(transaction, database, key, ret_item);
+    if (status == STAVE_OK) count_read(transaction, ret_item->found);
+    return status;
+}
+
+static enum stave_status get_info(struct transaction *transaction, uint32_t database, struct stave_bytes key,
+                                  struct item *ret_item)
 {
     const struct mapping mapping = transaction_mapping(transaction, database);
     if (transaction_find_staged(transaction, mapping.number, key) != NULL) {
-        const enum stave_status status = transaction_get(transaction, database, key, ret_item);
+        const enum stave_status status = get(transaction, database, key, ret_item);
         if (status == STAVE_OK) ret_item->value = stave_bytes(NULL, 0);
         return status;
     }
@@ -408,30 +433,50 @@ enum stave_status transaction_info(struct transaction *transaction, uint32_t dat
     return note_read(transaction, database, key, info.sequence);
 }
 
+enum stave_status transaction_info(struct transaction *transaction, uint32_t database, struct stave_bytes key,
+                                   struct item *ret_item)
+{
+    const enum stave_status status = get_info(transaction, database, key, ret_item);
+    if (status == STAVE_OK) count_read(transaction, ret_item->found);
+    return status;
+}
+
+/* A part of a value that is staged. */
+static enum stave_status get_staged_range(struct transaction *transaction, uint32_t database,
+                                          struct stave_bytes key, uint64_t offset, size_t size,
+                                          struct item *ret_item)
+{
+    struct item item;
+    const enum stave_status status = get(transaction, database, key, &item);
+    if (status != STAVE_OK) return status;
+    const size_t start = offset < item.value.size ? (size_t)offset : item.value.size;
+    const size_t rest = item.value.size - start;
+    item.value = stave_bytes((const uint8_t *)item.value.data + start, size < rest ? size : rest);
+    *ret_item = item;
+    return STAVE_OK;
+}
+
 enum stave_status transaction_get_range(struct transaction *transaction, uint32_t database,
-                                        struct stave_bytes key, uint64_t offset, size_t size,
-                                        struct item *ret_item)
+                                        struct stave_bytes key, const struct item *whole, uint64_t offset,
+                                        size_t size, struct item *ret_item)
 {
     const struct mapping mapping = transaction_mapping(transaction, database);
-    struct item item;
-    if (transaction_find_staged(transaction, mapping.number, key) != NULL) {
-        const enum stave_status status = transaction_get(transaction, database, key, &item);
-        if (status != STAVE_OK) return status;
-        const size_t start = offset < item.value.size ? (size_t)offset : item.value.size;
-        const size_t rest = item.value.size - start;
-        item.value = stave_bytes((const uint8_t *)item.value.data + start, size < rest ? size : rest);
+    struct item item = {0};
+    enum stave_status status = STAVE_OK;
+    if (whole != NULL)
+        item = *whole;
+    else
+        status = transaction_info(transaction, database, key, &item);
+    if (status != STAVE_OK) return status;
+    if (transaction_find_staged(transaction, mapping.number, key) != NULL)
+        return get_staged_range(transaction, database, key, offset, size, ret_item);
+    if (!item.found || size == 0 || offset >= item.value_size) {
         *ret_item = item;
         return STAVE_OK;
     }
-
-    enum stave_status status = transaction_info(transaction, database, key, &item);
-    if (status != STAVE_OK || !item.found || size == 0 || offset >= item.value_size) {
-        if (status == STAVE_OK) *ret_item = item;
-        return status;
-    }
     struct item part;
     const struct stave_read range = {.offset = offset, .size = size};
-    status = read_store(transaction, &mapping, database, key, range, &part);
+    status = view_store(transaction, &mapping, database, key, range, &part);
     if (status != STAVE_OK) return status;
     if (part.sequence != item.sequence) return STAVE_CONFLICT;
     part.value_size = item.value_size;
@@ -464,6 +509,7 @@ static enum stave_status keep_many(struct transaction *transaction, uint32_t dat
                 stave_view_release(store, &views[i]);
             }
         }
+        if (status == STAVE_OK) count_read(transaction, ret_items[i].found);
         if (result == STAVE_OK) result = status;
     }
     return result;

@@ -38,10 +38,13 @@ enum stave_status transaction_get(struct transaction *transaction, uint32_t data
 /* Size, expiry and presence without the value. */
 enum stave_status transaction_info(struct transaction *transaction, uint32_t database, struct stave_bytes key,
                                    struct item *ret_item);
-/* A part of the value, for GETRANGE, GETBIT and the like on large ones; value_size is the whole's. */
+/*
+ * A part of the value, for GETRANGE, GETBIT and the like on large ones; value_size is the whole's. `whole` is
+ * what transaction_info() has just said of it, or NULL: it is asked for.
+ */
 enum stave_status transaction_get_range(struct transaction *transaction, uint32_t database,
-                                        struct stave_bytes key, uint64_t offset, size_t size,
-                                        struct item *ret_item);
+                                        struct stave_bytes key, const struct item *whole, uint64_t offset,
+                                        size_t size, struct item *ret_item);
 /* Many keys at one moment: no batch is seen in part. */
 enum stave_status transaction_get_many(struct transaction *transaction, uint32_t database,
                                        const struct stave_bytes *keys, size_t count, struct item *ret_items);
@@ -73,6 +76,12 @@ enum stave_status transaction_scan(struct transaction *transaction, uint32_t dat
 enum stave_status transaction_random_key(struct transaction *transaction, uint32_t database,
                                          struct stave_value *ret_key);
 
+/*
+ * Whether reads from here on count as hits and misses of the keyspace: at first those of commands that only
+ * read do. They are counted at the commit.
+ */
+void transaction_count_reads(struct transaction *transaction, bool counts);
+
 /* What is read from here on is looked at, not used: it stays as idle as it was (idle.h). */
 void transaction_look(struct transaction *transaction);
 /* A key is used, although neither its value is read nor it is written. */
@@ -94,6 +103,7 @@ struct transaction_mode {
     bool may_wait;     /* for the disk */
     bool is_exclusive; /* the gate is held: nothing can come between */
     bool is_writing;   /* what is read is required at the commit (T3) */
+    bool counts_reads; /* transaction_count_reads() */
     size_t place;      /* in the gate */
     struct loop_stats *stats;
 };

@@ -62,6 +62,8 @@ struct transaction {
     struct transaction_mode mode;
     uint64_t seen_sequence; /* kept by transaction_reset() */
     bool is_looking;        /* transaction_look() */
+    bool counts_reads;      /* transaction_count_reads() */
+    uint64_t hit_count, miss_count;
 
     struct read_note *notes;
     size_t note_count, note_capacity;

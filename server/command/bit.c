@@ -69,7 +69,7 @@ enum stave_status bitmap_getbit(struct call *call)
     uint64_t offset;
     if (!bitmap_offset(call, 2, false, 0, &offset)) return STAVE_OK;
     struct item item;
-    const enum stave_status status = string_read_range(call, offset >> 3, offset >> 3, &item);
+    const enum stave_status status = string_read_range(call, NULL, offset >> 3, offset >> 3, &item);
     if (status != STAVE_OK) return status;
     const bool is_within = item.found && item.value.size > 0;
     reply_integer(call->reply, is_within ? bit_of(*(const uint8_t *)item.value.data, offset) : 0);
@@ -193,9 +193,8 @@ static enum stave_status read_range(struct call *call, const struct range_argume
     if (*ret_is_empty) return STAVE_OK;
 
     struct item part;
-    const enum stave_status status = string_read_range(call, range.first >> 3, range.last >> 3, &part);
+    const enum stave_status status = string_read_range(call, whole, range.first >> 3, range.last >> 3, &part);
     if (status != STAVE_OK) return status;
-    if (!part.found || part.sequence != whole->sequence) return STAVE_CONFLICT;
     range.bytes = part.value.data;
     *ret_range = range;
     return STAVE_OK;

@@ -214,7 +214,8 @@ static enum stave_status read_fields(struct call *call, const struct field *fiel
                                      uint64_t first, uint64_t last)
 {
     struct item item;
-    const enum stave_status status = string_read_range(call, first, last, &item);
+    transaction_count_reads(call->transaction, true);
+    const enum stave_status status = string_read_range(call, NULL, first, last, &item);
     if (status != STAVE_OK) return status;
     const struct field_bytes bytes = {item.value.data, first, item.found ? item.value.size : 0};
     reply_array(call->reply, count);

@@ -84,8 +84,10 @@ enum stave_status bitmap_bitop(struct call *call)
 
     struct item *items = transaction_alloc(call->transaction, count * sizeof *items);
     if (items == NULL) return STAVE_NO_MEMORY;
+    transaction_count_reads(call->transaction, true);
     const enum stave_status status =
         transaction_get_many(call->transaction, call->database, call->arguments + 3, count, items);
+    transaction_count_reads(call->transaction, false);
     if (status != STAVE_OK) return status;
 
     const size_t size = longest(items, count);

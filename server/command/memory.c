@@ -28,6 +28,7 @@ enum stave_status memory_usage_run(struct call *call)
         if (samples < 0) return call_syntax_error(call);
     }
     struct item item;
+    transaction_count_reads(call->transaction, false);
     const enum stave_status status = transaction_info(call->transaction, call->database, key, &item);
     if (status != STAVE_OK) return status;
     if (!item.found) {

@@ -24,6 +24,7 @@ enum stave_status object_read(struct call *call, struct stave_bytes key, struct 
     struct object object = {.item = item, .encoding = "raw", .reference_count = 1};
     if (item.found && item.value_size <= EMBEDDED_SIZE_MAX) object.encoding = "embstr";
     if (item.found && item.value_size <= INTEGER_SIZE_MAX) {
+        transaction_count_reads(call->transaction, false); /* once is enough */
         status = transaction_get(call->transaction, call->database, key, &item);
         if (status != STAVE_OK) return status;
         int64_t value;

@@ -18,9 +18,10 @@ bool string_range(int64_t start, int64_t end, uint64_t size, uint64_t *ret_first
     return true;
 }
 
-enum stave_status string_read_range(struct call *call, uint64_t first, uint64_t last, struct item *ret_item)
+enum stave_status string_read_range(struct call *call, const struct item *whole, uint64_t first,
+                                    uint64_t last, struct item *ret_item)
 {
-    return transaction_get_range(call->transaction, call->database, call->arguments[1], first,
+    return transaction_get_range(call->transaction, call->database, call->arguments[1], whole, first,
                                  (size_t)(last - first + 1), ret_item);
 }
 
@@ -114,9 +115,7 @@ static enum stave_status read_part(struct call *call, int64_t start, int64_t end
 
     uint64_t first, last;
     if (!string_range(start, end, whole.value_size, &first, &last)) return STAVE_OK;
-    status = string_read_range(call, first, last, ret_item);
-    if (status != STAVE_OK || is_absolute || ret_item->sequence == whole.sequence) return status;
-    return STAVE_CONFLICT;
+    return string_read_range(call, is_absolute ? NULL : &whole, first, last, ret_item);
 }
 
 enum stave_status string_getrange(struct call *call)
@@ -125,7 +124,10 @@ enum stave_status string_getrange(struct call *call)
     if (!call_integer(call, 2, &start) || !call_integer(call, 3, &end)) return STAVE_OK;
     struct item part = {0};
     enum stave_status status = STAVE_OK;
-    if (!string_range_is_reversed(start, end)) status = read_part(call, start, end, &part);
+    if (string_range_is_reversed(start, end))
+        status = string_info(call, 1, &part); /* it counts as read */
+    else
+        status = read_part(call, start, end, &part);
     if (status != STAVE_OK) return status;
 
     part.found = true; /* what is absent is an empty string */

@@ -74,7 +74,9 @@ static enum stave_status copy_value(struct call *call, struct stave_bytes source
     struct item item;
     struct item present = {.found = false};
     *ret_done = false;
+    transaction_count_reads(call->transaction, call->command->run == copy_run);
     enum stave_status status = transaction_get(call->transaction, call->database, source, &item);
+    transaction_count_reads(call->transaction, false);
     if (status != STAVE_OK || !item.found) return status;
     if (!replace) status = transaction_info(call->transaction, database, target, &present);
     if (status != STAVE_OK || present.found) return status;

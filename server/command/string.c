@@ -103,6 +103,7 @@ static enum stave_status read_old(struct call *call, const struct string_options
                                   bool is_already_expired, struct item *ret_old)
 {
     *ret_old = (struct item){0};
+    transaction_count_reads(call->transaction, options->get);
     if (options->get) return string_read(call, 1, ret_old);
     if (!options->only_if_absent && !options->only_if_present && !options->keep_ttl && !is_already_expired)
         return STAVE_OK;
@@ -190,6 +191,7 @@ enum stave_status string_get(struct call *call)
 enum stave_status string_getset(struct call *call)
 {
     struct item old;
+    transaction_count_reads(call->transaction, true);
     enum stave_status status = string_read(call, 1, &old);
     if (status == STAVE_OK) status = put(call, 1, 2, 0);
     if (status == STAVE_OK) reply_item(call->reply, &old);
@@ -199,6 +201,7 @@ enum stave_status string_getset(struct call *call)
 enum stave_status string_getdel(struct call *call)
 {
     struct item old;
+    transaction_count_reads(call->transaction, true);
     enum stave_status status = string_read(call, 1, &old);
     if (status == STAVE_OK) status = delete_found(call, &old);
     if (status == STAVE_OK) reply_item(call->reply, &old);
@@ -224,6 +227,7 @@ enum stave_status string_getex(struct call *call)
     struct string_options options;
     if (!parse_options(call, 2, parse_getex_option, &options)) return call_syntax_error(call);
     struct item item;
+    transaction_count_reads(call->transaction, true);
     enum stave_status status = string_read(call, 1, &item);
     if (status != STAVE_OK) return status;
 

@@ -49,8 +49,12 @@ static inline enum stave_status string_info(struct call *call, size_t index, str
     return transaction_info(call->transaction, call->database, call->arguments[index], ret_item);
 }
 
-/* As string_read(), of key 1, but only bytes first..last of it, as far as they are there. */
-enum stave_status string_read_range(struct call *call, uint64_t first, uint64_t last, struct item *ret_item);
+/*
+ * As string_read(), of key 1, but only bytes first..last of it, as far as they are there. `whole` is what
+ * string_info() has said of it, or NULL.
+ */
+enum stave_status string_read_range(struct call *call, const struct item *whole, uint64_t first,
+                                    uint64_t last, struct item *ret_item);
 
 /*
  * Bytes first..last of `size` as a command's start and end name them: negative ones count from the end, and

@@ -29,13 +29,13 @@ static void note_entry(struct slice *slice, const struct stave_entry *entry)
         slice->first_ms = entry->expires_at_ms;
 }
 
-/* Steps until the time is over or the database is at its end. */
+/* Steps until the time is over or the database is at its end; STAVE_STEP: it is not to go on. */
 static enum stave_status run_steps(struct slice *slice, struct stave_cursor *cursor)
 {
     const uint64_t end_us = server_monotonic_us() + SLICE_US;
     uint32_t step_count = 0;
     uint32_t damage_count = 0;
-    for (;;) {
+    while (atomic_load_explicit(&slice->server->active_expire, memory_order_relaxed)) {
         struct stave_entry entry;
         const enum stave_status status = stave_cursor_next(cursor, &entry);
         if (status == STAVE_OK) note_entry(slice, &entry);
@@ -44,6 +44,7 @@ static enum stave_status run_steps(struct slice *slice, struct stave_cursor *cur
         if (status == STAVE_STEP && ++step_count % STEPS_PER_LOOK == 0 && server_monotonic_us() >= end_us)
             return STAVE_OK;
     }
+    return STAVE_STEP;
 }
 
 static void run_slice(void *context)
@@ -93,6 +94,7 @@ static struct slice next_slice(struct server *server)
 static void end_slice(struct server *server, const struct slice *slice)
 {
     struct expiry *expiry = &server->expiry;
+    if (slice->status == STAVE_STEP) return; /* the same again, some time */
     if (slice->first_ms != 0 && (expiry->first_ms == 0 || slice->first_ms < expiry->first_ms))
         expiry->first_ms = slice->first_ms;
     expiry->position = slice->position;
@@ -134,29 +136,20 @@ static bool take_slice(struct server *server)
 {
     struct slice slice = next_slice(server);
     gate_enter(&server->gate, server->loop_count);
-    const bool is_on = server->active_expire;
-    if (is_on) run_slice(&slice);
+    run_slice(&slice);
     gate_leave(&server->gate, server->loop_count);
-    if (!is_on) return false;
     end_slice(server, &slice);
     return goes_on(server, &slice);
 }
 
-static bool is_on(struct server *server)
-{
-    gate_enter(&server->gate, server->loop_count);
-    const bool is = server->active_expire;
-    gate_leave(&server->gate, server->loop_count);
-    return is;
-}
-
 void expiry_tick(struct server *server)
 {
-    if (server->expiry.is_running || atomic_load(&server->sync_failed) || is_resting(server)) return;
+    if (!atomic_load(&server->active_expire) || atomic_load(&server->sync_failed)) return;
+    if (server->expiry.is_running || is_resting(server)) return;
     if (!atomic_load(&server->is_cold)) {
         for (int i = 0; i < SLICES_PER_TICK && take_slice(server); i++) {
         }
-    } else if (is_on(server)) {
+    } else {
         start_cold_slice(server);
     }
 }

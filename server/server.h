@@ -107,9 +107,9 @@ struct server {
 
     struct server_pause pause;
     uint64_t stats_reset_ms;
-    uint64_t expired_before; /* keys the store had removed at the last CONFIG RESETSTAT */
-    struct expiry expiry;    /* the main thread's */
-    bool active_expire;      /* DEBUG SET-ACTIVE-EXPIRE; changed under the exclusive gate */
+    uint64_t expired_before;    /* keys the store had removed at the last CONFIG RESETSTAT */
+    struct expiry expiry;       /* the main thread's */
+    _Atomic bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
 
     _Atomic uint64_t next_client_id;
     _Atomic uint64_t client_count;

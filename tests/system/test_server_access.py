@@ -58,6 +58,16 @@ class ProtectedMode(unittest.TestCase):
             return client.read(raises=False)
 
 
+class Local(unittest.TestCase):
+    def test_loopback_and_the_unix_socket_are_local(self):
+        with Server(enable_debug_command="local") as first:
+            path = os.path.join(first.directory, "socket")
+            with Server(enable_debug_command="local", unixsocket=path) as server:
+                for client in (server.client(), Client(path=path)):
+                    with client:
+                        self.assertEqual("OK", client("DEBUG", "SLEEP", 0))
+
+
 class Passwords(unittest.TestCase):
     @classmethod
     def setUpClass(cls):

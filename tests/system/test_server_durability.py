@@ -346,6 +346,8 @@ class Cold(unittest.TestCase):
             self.drop_pages(server)
             with server.client() as client:
                 self.assertEqual(list(values.values()), client("MGET", *values))
+                stats = dict(line.split(b":") for line in client("INFO", "stats").splitlines() if b":" in line)
+                self.assertGreater(int(stats[b"cold_reads"]), 0)
             server.restart()
             self.drop_pages(server)
             with server.client() as client:

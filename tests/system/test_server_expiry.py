@@ -56,6 +56,13 @@ class Expiry(ServerTest):
         self.client("DEBUG", "SET-ACTIVE-EXPIRE", 1)
         self.assertTrue(wait_until(lambda: self.client("DBSIZE") == 0, 10 * PATIENCE))
 
+    def test_a_cycle_stopped_on_its_way_misses_nothing_later(self):
+        for _ in range(20):
+            self.fill(self.client, 50, 1)
+            self.client("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+            self.client("DEBUG", "SET-ACTIVE-EXPIRE", 1)
+        self.assertTrue(wait_until(lambda: self.client("DBSIZE") == 0, 10 * PATIENCE))
+
     def test_expired_keys_stay_away_after_a_restart(self):
         self.fill(self.client, COUNT, 1)
         self.assertTrue(wait_until(lambda: self.client("DBSIZE") == 0, 10 * PATIENCE))

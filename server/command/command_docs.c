@@ -20,18 +20,19 @@ static bool is_key(const struct syntax_node *node)
             is_word(node, "source") || is_word(node, "destination"));
 }
 
-static bool is_integer(const struct syntax_node *node)
+static bool is_integer(const struct command *command, const struct syntax_node *node)
 {
-    static const char *const words[] = {"seconds", "milliseconds",   "index",        "offset",    "start",
-                                        "end",     "count",          "decrement",    "cursor",    "bit",
-                                        "db",      "destination-db", "timeout",      "client-id", "protover",
-                                        "index1",  "index2",         "min-match-len"};
+    static const char *const words[] = {"seconds", "milliseconds",   "index",     "offset",    "start",
+                                        "end",     "count",          "decrement", "cursor",    "bit",
+                                        "db",      "destination-db", "timeout",   "client-id", "protover",
+                                        "index1",  "index2",         "len",       "increment"};
+    if ((command->categories & CATEGORY_BITMAP) != 0 && is_word(node, "value")) return true;
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (is_word(node, words[i])) return true;
     return false;
 }
 
-static const char *type_of(const struct syntax_node *node)
+static const char *type_of(const struct command *command, const struct syntax_node *node)
 {
     switch (node->kind) {
     case SYNTAX_TOKEN: return "pure-token";
@@ -42,7 +43,8 @@ static const char *type_of(const struct syntax_node *node)
     if (is_key(node)) return "key";
     if (is_word(node, "pattern")) return "pattern";
     if (node->name_size > 9 && memcmp(node->name, "unix-time", 9) == 0) return "unix-time";
-    return is_integer(node) ? "integer" : "string";
+    if (is_word(node, "increment") && strcmp(command->name, "incrbyfloat") == 0) return "double";
+    return is_integer(command, node) ? "integer" : "string";
 }
 
 /* Names are in lower case, also those of tokens. */
@@ -54,22 +56,36 @@ static void reply_lower(struct reply *reply, const char *name, size_t size)
     reply_bulk(reply, stave_bytes(text, size));
 }
 
-/* All of a node but its children, which are to follow if there are any. */
-static void reply_node(struct reply *reply, const struct syntax *syntax, size_t index, bool has_key_specs)
+static int64_t key_spec_count(const struct command *command)
+{
+    int64_t count = 0;
+    while (count < COMMAND_KEY_SPECS_MAX && command->keys[count].begin != KEY_BEGIN_NONE) count++;
+    return count;
+}
+
+/*
+ * All of a node but its children, which are to follow if there are any. `*next_key` counts the keys: the
+ * first belongs to the first specification, and so on; what comes behind the last of them to that.
+ */
+static void reply_node(struct reply *reply, const struct command *command, const struct syntax *syntax,
+                       size_t index, int64_t *next_key)
 {
     const struct syntax_node *node = &syntax->nodes[index];
     const bool is_token = node->kind == SYNTAX_TOKEN;
     const char *token = is_token ? node->name : node->token;
     const uint64_t flag_count = (uint64_t)node->is_optional + (uint64_t)node->is_multiple;
-    const bool has_spec = has_key_specs && strcmp(type_of(node), "key") == 0;
+    const char *type = type_of(command, node);
+    const int64_t spec_count = key_spec_count(command);
+    const bool has_spec = spec_count > 0 && strcmp(type, "key") == 0;
     reply_map(reply, 2 + (uint64_t)has_spec + (token != NULL) + (flag_count > 0) + (node->first_child != 0));
     reply_text(reply, "name");
     reply_lower(reply, node->name, node->name_size);
     reply_text(reply, "type");
-    reply_text(reply, type_of(node));
+    reply_text(reply, type);
     if (has_spec) {
         reply_text(reply, "key_spec_index");
-        reply_integer(reply, 0);
+        reply_integer(reply, *next_key < spec_count ? *next_key : spec_count - 1);
+        ++*next_key;
     }
     if (token != NULL) {
         reply_text(reply, "token");
@@ -87,15 +103,16 @@ static void reply_node(struct reply *reply, const struct syntax *syntax, size_t 
     }
 }
 
-static void reply_arguments(struct reply *reply, const struct syntax *syntax, bool has_key_specs)
+static void reply_arguments(struct reply *reply, const struct command *command, const struct syntax *syntax)
 {
+    int64_t next_key = 0;
     size_t open[SYNTAX_DEPTH_MAX * 2]; /* nodes whose siblings are still to come */
     size_t depth = 0;
     size_t at = syntax->nodes[0].first_child;
     reply_array(reply, syntax_child_count(syntax, 0));
     while (at != 0) {
         const struct syntax_node *node = &syntax->nodes[at];
-        reply_node(reply, syntax, at, has_key_specs);
+        reply_node(reply, command, syntax, at, &next_key);
         if (node->first_child != 0 && depth < sizeof(open) / sizeof(open[0])) {
             open[depth++] = node->next;
             at = node->first_child;
@@ -146,7 +163,7 @@ static void reply_one(struct reply *reply, const struct command *command)
     }
     if (has_arguments) {
         reply_text(reply, "arguments");
-        reply_arguments(reply, &syntax, command->keys[0].begin != KEY_BEGIN_NONE);
+        reply_arguments(reply, command, &syntax);
     }
     if (subcommands > 0) {
         reply_text(reply, "subcommands");

@@ -73,9 +73,9 @@ static const struct command client_commands[] = {
      .since = "2.4.0",
      .group = "connection",
      .complexity = "O(N), N being the number of connections",
-     .arguments =
-         "ip:port | [ID client-id] [TYPE NORMAL | MASTER | SLAVE | REPLICA | PUBSUB] [USER username] "
-         "[ADDR ip:port] [LADDR ip:port] [SKIPME YES | NO] ..."},
+     .arguments = "ip:port | ([ID client-id] | [TYPE (NORMAL | MASTER | SLAVE | REPLICA | PUBSUB)] | [USER "
+                  "username] | "
+                  "[ADDR ip:port] | [LADDR ip:port] | [SKIPME yes/no]) ..."},
     {.name = "list",
      .arity = -2,
      .flags = OPERATOR | COMMAND_EXCLUSIVE,
@@ -85,7 +85,7 @@ static const struct command client_commands[] = {
      .since = "2.4.0",
      .group = "connection",
      .complexity = "O(N), N being the number of connections",
-     .arguments = "[TYPE NORMAL | MASTER | REPLICA | PUBSUB] [ID client-id ...]",
+     .arguments = "[TYPE (NORMAL | MASTER | REPLICA | PUBSUB)] [ID client-id ...]",
      .tips = "nondeterministic_output"},
     {.name = "no-evict",
      .arity = 3,
@@ -146,7 +146,7 @@ static const struct command client_commands[] = {
      .since = "6.0.0",
      .group = "connection",
      .complexity = "O(1)",
-     .arguments = "ON | OFF [REDIRECT client-id] [PREFIX prefix ...] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]"},
+     .arguments = "(ON | OFF) [REDIRECT client-id] [PREFIX prefix ...] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]"},
     {.name = "trackinginfo",
      .arity = 2,
      .flags = SESSION,
@@ -215,7 +215,7 @@ const struct command connection_commands[] = {
      .since = "6.0.0",
      .group = "connection",
      .complexity = "O(1)",
-     .arguments = "[protover [AUTH username password] [SETNAME clientname]]"},
+     .arguments = "[protover [AUTH (username password)] [SETNAME clientname]]"},
     {.name = "ping",
      .arity = -1,
      .flags = COMMAND_FAST,

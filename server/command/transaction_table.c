@@ -56,5 +56,5 @@ const struct command transaction_commands[] = {
      .since = "2.2.0",
      .group = "transactions",
      .complexity = "O(1) a key.",
-     .arguments = "key [key ...]"},
+     .arguments = "key ..."},
     {.name = NULL}};

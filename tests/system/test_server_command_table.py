@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""COMMAND INFO says of every command that a redis-server knows as well what that one says.
+"""COMMAND INFO says of every command that a redis-server knows as well what that one says; so does COMMAND DOCS.
 
-The notes of key specs are worded by us and are not compared.
+The notes of key specs are worded by us and are not compared; nor are summaries, complexities, the names of arguments
+(a choice is called after its first word here) and what is told of older versions.
 """
 
 import os
@@ -47,6 +48,46 @@ def differences(path, expected, found):
             yield from differences(name, expected["subcommands"][name], sub)
 
 
+# Arguments that are described otherwise, in the same words for a reader.
+DESCRIBED_OTHERWISE = {"bitfield_ro", "client|kill", "client|list", "client|tracking", "command|getkeys",
+                       "command|getkeysandflags", "config|get"}
+
+
+def pairs_of(flat):
+    return dict(zip(flat[::2], flat[1::2]))
+
+
+def shape(argument):
+    """What a client can use of an argument."""
+    fields = pairs_of(argument)
+    return {"type": fields["type"], "token": fields.get("token"), "key": fields.get("key_spec_index"),
+            "flags": sorted(fields.get("flags", [])), "inner": [shape(each) for each in fields.get("arguments", [])]}
+
+
+def docs_differences(name, expected, found):
+    expected, found = pairs_of(expected), pairs_of(found)
+    for field in ("since", "group", "deprecated_since", "replaced_by"):
+        if expected.get(field) != found.get(field) and field != "replaced_by":
+            yield f"{name}: {field}: expected {expected.get(field)}, found {found.get(field)}"
+        if (field in expected) != (field in found):
+            yield f"{name}: {field} stands in one alone"
+    shapes = [[shape(each) for each in docs.get("arguments", [])] for docs in (expected, found)]
+    if shapes[0] != shapes[1] and name not in DESCRIBED_OTHERWISE:
+        yield f"{name}: arguments: expected {shapes[0]}, found {shapes[1]}"
+    subcommands = pairs_of(expected.get("subcommands", []))
+    for sub, docs in pairs_of(found.get("subcommands", [])).items():
+        if sub in subcommands and "summary" in docs:
+            yield from docs_differences(sub, subcommands[sub], docs)
+
+
+def compare_docs(redis, ours):
+    expected, found = [pairs_of(ask(connection, "COMMAND", "DOCS")) for connection in (redis, ours)]
+    described = [name for name in sorted(found) if name in expected and "summary" in found[name][::2]]
+    problems = [problem for name in described for problem in docs_differences(name, expected[name], found[name])]
+    print("\n".join(problems + [f"{len(described)} descriptions compared"]))
+    return 1 if problems or not described else 0
+
+
 def compare(redis, ours):
     count = 0
     problems = []
@@ -64,7 +105,8 @@ def main():
     if missing_program("redis-server", "stave-server"):
         return SKIPPED
     with RedisServer() as redis, Server() as ours:
-        return compare(Connection(redis.port), Connection(ours.port))
+        connections = Connection(redis.port), Connection(ours.port)
+        return max(compare(*connections), compare_docs(*connections))
 
 
 if __name__ == "__main__":

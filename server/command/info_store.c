@@ -47,7 +47,8 @@ enum stave_status info_memory(struct server *server, struct buffer *out)
     const uint64_t used = atomic_load(&server->used_memory);
     const uint64_t peak = atomic_load(&server->used_memory_peak);
     const uint64_t total = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    const uint64_t overhead = used > stats.index_size ? used - stats.index_size : 0;
+    /* Of the index what has been touched is held, which is all of it once it is filled. */
+    const uint64_t dataset = used < stats.index_size ? used : stats.index_size;
     status = append_size(out, "used_memory", used);
     if (status == STAVE_OK) status = append_size(out, "used_memory_rss", metrics.resident_size);
     if (status == STAVE_OK) status = append_size(out, "used_memory_peak", peak);
@@ -56,9 +57,8 @@ enum stave_status info_memory(struct server *server, struct buffer *out)
                                       "used_memory_peak_perc:%.2f%%\r\nused_memory_overhead:%" PRIu64
                                       "\r\nused_memory_startup:0\r\nused_memory_dataset:%" PRIu64
                                       "\r\nused_memory_dataset_perc:%.2f%%\r\n",
-                                      peak > 0 ? 100.0 * (double)used / (double)peak : 0.0, overhead,
-                                      stats.index_size,
-                                      used > 0 ? 100.0 * (double)stats.index_size / (double)used : 0.0);
+                                      peak > 0 ? 100.0 * (double)used / (double)peak : 0.0, used - dataset,
+                                      dataset, used > 0 ? 100.0 * (double)dataset / (double)used : 0.0);
     if (status == STAVE_OK) status = append_size(out, "total_system_memory", total);
     if (status == STAVE_OK) status = append_size(out, "maxmemory", (uint64_t)server->config.maxmemory);
     if (status == STAVE_OK)

@@ -81,7 +81,13 @@ static bool load(struct server *server, int argument_count, char **arguments)
         buffer_free(&warnings);
         return false;
     }
+    /* The log and the pid file are named from there. */
     const struct config *config = &server->config;
+    if (config->dir[0] != 0 && chdir(config->dir) != 0) {
+        fprintf(stderr, "Can't chdir to '%s': %s\n", config->dir, strerror(errno));
+        buffer_free(&warnings);
+        return false;
+    }
     if (!log_open(config->logfile, (enum log_level)config->loglevel)) {
         fprintf(stderr, "Can't open the log file: %s\n", strerror(errno));
         buffer_free(&warnings);
@@ -98,10 +104,6 @@ int main(int argument_count, char **arguments)
     static struct server server;
     if (show_help(argument_count, arguments)) return 0;
     if (!load(&server, argument_count, arguments)) return 1;
-    if (server.config.dir[0] != 0 && chdir(server.config.dir) != 0) {
-        fprintf(stderr, "Can't chdir to '%s': %s\n", server.config.dir, strerror(errno));
-        return 1;
-    }
     if (server.config.daemonize && daemon(1, 0) != 0) {
         fprintf(stderr, "Can't go into the background: %s\n", strerror(errno));
         return 1;

@@ -35,6 +35,7 @@ enum stave_status process_role(struct call *call)
 
 enum stave_status process_monitor(struct call *call)
 {
+    if (call->in_exec) return call_error(call, "ERR MONITOR isn't allowed for DENY BLOCKING client");
     if (!(call->client->flags & CLIENT_MONITOR)) atomic_fetch_add(&call->server->monitor_count, 1);
     call->client->flags |= CLIENT_MONITOR;
     reply_ok(call->reply);

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What an operator does: configuration, clients, logs, snapshots, the end of the server."""
 
+import contextlib
 import os
 import re
 import resource
@@ -15,7 +16,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "support"))
 
-from stave_server import BIN_DIR, PATIENCE, Client, RespError, Server, ServerTest, wait_until  # noqa: E402
+from stave_server import BIN_DIR, PATIENCE, Client, RespError, Server, ServerTest, free_port, wait_until  # noqa: E402
 
 
 def info(client, section="everything"):
@@ -159,6 +160,22 @@ class Logs(ServerTest):
         self.assertEqual(b"slow", entries[0][5])
         self.client("CONFIG", "SET", "slowlog-log-slower-than", 10000, "slowlog-max-len", 128)
 
+    def test_the_slowlog_keeps_the_newest_and_only_what_is_slow(self):
+        self.client("CONFIG", "SET", "slowlog-log-slower-than", 0, "slowlog-max-len", 5)
+        for number in range(20):
+            self.client("ECHO", number)
+        self.client("CONFIG", "SET", "slowlog-log-slower-than", 10000000)
+        self.client("ECHO", "quick")
+        entries = self.client("SLOWLOG", "GET", -1)
+        self.assertEqual([b"19", b"18", b"17", b"16", b"15"], [entry[3][1] for entry in entries])
+        self.assertEqual([entries[0][0] - i for i in range(5)], [entry[0] for entry in entries])
+        self.assertEqual(2, len(self.client("SLOWLOG", "GET", 2)))
+        self.client("CONFIG", "SET", "slowlog-max-len", 2)
+        self.client("CONFIG", "SET", "slowlog-log-slower-than", -1)
+        self.client("SLOWLOG", "RESET")
+        self.assertEqual(0, self.client("SLOWLOG", "LEN"))
+        self.client("CONFIG", "SET", "slowlog-log-slower-than", 10000, "slowlog-max-len", 128)
+
     def test_latencies_are_kept_by_event(self):
         self.client("CONFIG", "SET", "latency-monitor-threshold", 1)
         self.client("SET", "big", "x" * 100)
@@ -285,6 +302,28 @@ class Configuration(unittest.TestCase):
                              "number of clients, try with [0-9]+$")
             self.assertEqual([b"maxclients", b"500"], client("CONFIG", "GET", "maxclients"))
 
+    def test_directory_log_level_and_options_of_the_store_change_while_it_runs(self):
+        with Server(enable_protected_configs="yes") as server, server.client() as client:
+            client("CONFIG", "SET", "dir", self.directory)
+            client("SET", "key", b"x" * 100000)
+            client("SAVE")
+            self.assertTrue(os.path.isdir(os.path.join(self.directory, "stave-snapshot")))
+            self.assertEqual("ERR CONFIG SET failed", str(client.attempt("CONFIG", "SET", "dir", "/no/such"))[:21])
+            self.assertEqual([b"dir", self.directory.encode()], client("CONFIG", "GET", "dir"))
+
+            client("CONFIG", "SET", "loglevel", "verbose")
+            with server.client() as broken:
+                broken.send_raw(b"*x\r\n")
+                self.assertTrue(broken.is_closed())
+            self.assertIn("Protocol error from client", server.log())
+            client("CONFIG", "SET", "loglevel", "warning")
+
+            client("CONFIG", "SET", "segment-size", "1mb")
+            for turn in range(3):  # the present segment, and the spare one, have the old size
+                client.pipeline([("SET", f"key:{turn}:{i}", b"x" * 100000) for i in range(60)])
+                client("SAVE")
+            self.assertGreater(int(info(client, "store")["store_segments"]), 6)
+
     def test_the_beat_of_upkeep_changes_while_it_runs(self):
         with Server(hz=1, maxmemory="1gb") as server, server.client() as client:
             client("CONFIG", "SET", "hz", 100)
@@ -357,8 +396,41 @@ class Ends(unittest.TestCase):
     def test_shutdown_without_saving_closes_the_store(self):
         self.end_by(lambda _, client: client.send("SHUTDOWN", "NOSAVE", "NOW", "FORCE"))
 
+    def test_shutdown_makes_a_snapshot_if_it_is_to(self):
+        with Server() as server, server.client() as client:
+            client("SET", "key", "value")
+            client.send("SHUTDOWN", "SAVE")
+            self.assertEqual(0, server.process.wait(60 * PATIENCE))
+            result = subprocess.run([os.path.join(BIN_DIR, "stave"), "get", os.path.join(server.directory, "stave-snapshot"),
+                                     "key"], capture_output=True, text=True, timeout=60 * PATIENCE, check=True)
+            self.assertEqual("value", result.stdout.strip())
+
     def test_a_signal_closes_the_store(self):
         self.end_by(lambda server, _: server.process.send_signal(signal.SIGTERM))
+
+    def test_a_server_in_the_background_leaves_its_pid_and_its_log_in_its_directory(self):
+        directory = tempfile.mkdtemp(prefix="stave-daemon-")
+        self.addCleanup(shutil.rmtree, directory, ignore_errors=True)
+        port, log = free_port(), os.path.join(directory, "server.log")
+        result = subprocess.run([os.path.join(BIN_DIR, "stave-server"), "--port", str(port), "--dir", directory,
+                                 "--daemonize", "yes", "--pidfile", "server.pid", "--logfile", "server.log"],
+                                capture_output=True, timeout=60 * PATIENCE, check=True, cwd="/")
+        self.assertEqual((b"", b""), (result.stdout, result.stderr))
+
+        def logged(text):
+            with contextlib.suppress(FileNotFoundError), open(log, encoding="utf-8") as file:
+                return text in file.read()
+            return False
+
+        self.assertTrue(wait_until(lambda: logged("Ready to accept connections"), 30 * PATIENCE))
+        with open(os.path.join(directory, "server.pid"), encoding="ascii") as file:
+            number = int(file.read())
+        with Client(port) as client:
+            self.assertEqual(str(number), info(client)["process_id"])
+            client.send("SHUTDOWN")
+            self.assertTrue(client.is_closed())
+        self.assertTrue(wait_until(lambda: logged("bye bye"), 30 * PATIENCE))
+        self.assertFalse(os.path.exists(os.path.join(directory, "server.pid")))
 
     def test_tools_that_start_a_redis_find_their_lines(self):
         with Server() as server:

@@ -261,6 +261,22 @@ class Limits(unittest.TestCase):
             self.assertIsNone(kept.read())
             self.assertEqual("1", figure(kept, "evicted_clients"))
 
+    def test_what_lcs_would_compute_is_bounded(self):
+        with Server() as server, server.client() as client:
+            client.pipeline([("SETRANGE", key, 199999, "x") for key in ("a", "b")] + [("SETRANGE", "c", 4999, "x")])
+            begin = time.monotonic()
+            for words in ((), ("LEN",), ("IDX",)):
+                self.assertRegex(str(client.attempt("LCS", "a", "b", *words)), "^ERR Insufficient memory")
+            self.assertLess(time.monotonic() - begin, 1 * PATIENCE)
+            self.assertEqual(4999, client("LCS", "a", "c", "LEN") - 1)
+
+    def test_keys_that_exceed_the_output_limit_are_refused(self):
+        with Server(client_output_buffer_limit=("normal", "100kb", 0, 0)) as server, server.client() as client:
+            client.pipeline([("SET", "k" * 100 + str(i), "") for i in range(2000)])
+            self.assertEqual("ERR the keys exceed client-output-buffer-limit, SCAN gives them in parts",
+                             str(client.attempt("KEYS", "*")))
+            self.assertEqual(10, len(client("KEYS", "*199?")))
+
     def test_no_descriptors_left_is_no_end(self):
         with Server(maxclients=50) as server:
             resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (60, 60))

@@ -267,8 +267,9 @@ void loop_wake(struct loop *loop)
 static bool may_sync(const struct loop *loop)
 {
     const uint64_t now_us = loop->dispatcher.command_at_us;
-    const bool is_alone = loop->client_count == 1 || now_us >= loop->served_at_us + SERVED_US;
-    return loop->server->loop_count == 1 && is_alone && now_us >= loop->threaded_until_us;
+    if (loop->server->loop_count > 1) return false;
+    return loop->client_count == 1 ||
+           (now_us >= loop->served_at_us + SERVED_US && now_us >= loop->threaded_until_us);
 }
 
 bool loop_sync(struct loop *loop, uint64_t sequence)

@@ -95,6 +95,7 @@ static void end_slice(struct server *server, const struct slice *slice)
 {
     struct expiry *expiry = &server->expiry;
     if (slice->status == STAVE_STEP) return; /* the same again, some time */
+    if (slice->status == STAVE_OK) atomic_store(&server->leaves_expired, false);
     if (slice->first_ms != 0 && (expiry->first_ms == 0 || slice->first_ms < expiry->first_ms))
         expiry->first_ms = slice->first_ms;
     expiry->position = slice->position;

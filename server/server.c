@@ -194,6 +194,7 @@ static void add_stats(struct loop_stats *sum, const struct loop_stats *stats)
     sum->writes_processed += stats->writes_processed;
     sum->keyspace_hits += stats->keyspace_hits;
     sum->keyspace_misses += stats->keyspace_misses;
+    sum->expired_keys += stats->expired_keys;
     sum->error_replies += stats->error_replies;
     sum->evicted_clients += stats->evicted_clients;
     sum->query_limit_disconnections += stats->query_limit_disconnections;

@@ -52,6 +52,7 @@ struct loop_stats {
     uint64_t writes_processed;
     uint64_t keyspace_hits;
     uint64_t keyspace_misses;
+    uint64_t expired_keys; /* removed by commands that met them */
     uint64_t error_replies;
     uint64_t evicted_clients;
     uint64_t query_limit_disconnections;
@@ -119,10 +120,11 @@ struct server {
     _Atomic uint32_t monitor_count;
     _Atomic uint64_t used_memory; /* what the process holds, mapped files left out; measured by cron */
     _Atomic uint64_t used_memory_peak;
-    _Atomic uint64_t disk_size; /* of the store; measured by cron */
-    _Atomic uint64_t dirty;     /* changes since the last snapshot */
-    _Atomic bool is_cold;       /* the store may be larger than memory: reads must not wait for the disk */
-    _Atomic bool sync_failed;   /* the store takes no more writes */
+    _Atomic uint64_t disk_size;  /* of the store; measured by cron */
+    _Atomic uint64_t dirty;      /* changes since the last snapshot */
+    _Atomic bool is_cold;        /* the store may be larger than memory: reads must not wait for the disk */
+    _Atomic bool sync_failed;    /* the store takes no more writes */
+    _Atomic bool leaves_expired; /* a removal of an expired key has failed: commands leave them */
     _Atomic bool stopping;
 
     struct server_private *own; /* server.c's */

@@ -40,6 +40,7 @@ void transaction_free(struct transaction *transaction)
     if (transaction == NULL) return;
     transaction_reset(transaction);
     memory_free(transaction->notes);
+    memory_free(transaction->expired);
     memory_free(transaction->views);
     memory_free(transaction->staged);
     memory_free(transaction->wanted);
@@ -72,6 +73,7 @@ void transaction_reset(struct transaction *transaction)
     }
     empty_array((void **)&transaction->views, &transaction->view_count, &transaction->view_capacity);
     empty_array((void **)&transaction->notes, &transaction->note_count, &transaction->note_capacity);
+    empty_array((void **)&transaction->expired, &transaction->expired_count, &transaction->expired_capacity);
     empty_array((void **)&transaction->staged, &transaction->staged_count, &transaction->staged_capacity);
     empty_array((void **)&transaction->wanted, &transaction->wanted_count, &transaction->wanted_capacity);
     memory_free(transaction->slots);
@@ -312,10 +314,28 @@ static struct item item_of_view(const struct stave_view *view)
                          .expires_at_ms = view->expires_at_ms};
 }
 
-/* As of the transaction's moment. */
+static bool is_expired(const struct transaction *transaction, uint64_t expires_at_ms)
+{
+    return expires_at_ms != 0 && expires_at_ms <= transaction->mode.now_ms;
+}
+
+/* T4. What has expired is absent; the commit removes it, as far as there is room to note it. */
+static bool note_expired(struct transaction *transaction, uint32_t space, struct stave_bytes key,
+                         uint64_t sequence, uint64_t expires_at_ms)
+{
+    if (!is_expired(transaction, expires_at_ms)) return false;
+    if (transaction->expired_count < TRANSACTION_EXPIRED_COUNT_MAX &&
+        transaction_reserve((void **)&transaction->expired, transaction->expired_count,
+                            &transaction->expired_capacity, sizeof *transaction->expired)) {
+        transaction->expired[transaction->expired_count++] = (struct read_note){space, key, sequence};
+    }
+    return true;
+}
+
+/* What has expired is seen, to be removed. */
 static void complete_read(const struct transaction *transaction, struct stave_read *read)
 {
-    read->now_ms = transaction->mode.now_ms;
+    read->now_ms = EXPIRED_TOO;
     if (!transaction->mode.may_wait) read->flags |= STAVE_READ_NO_WAIT;
 }
 
@@ -330,9 +350,17 @@ static enum stave_status view_store(struct transaction *transaction, const struc
     complete_read(transaction, &read);
     struct stave_view view;
     enum stave_status status = stave_view(store, key, &read, &view);
+    if (status == STAVE_CORRUPT) { /* what has expired is absent, and not damaged */
+        read.now_ms = transaction->mode.now_ms;
+        status = stave_view(store, key, &read, &view);
+    }
     if (status == STAVE_WOULD_BLOCK) return note_wanted(transaction, mapping->space, key, true);
     if (status == STAVE_NOT_FOUND) return STAVE_OK;
     if (status != STAVE_OK) return status;
+    if (note_expired(transaction, mapping->space, key, view.sequence, view.expires_at_ms)) {
+        stave_view_release(store, &view);
+        return STAVE_OK;
+    }
 
     status = hold_view(transaction, store, &view);
     if (status != STAVE_OK) {
@@ -351,11 +379,6 @@ static enum stave_status read_store(struct transaction *transaction, const struc
         view_store(transaction, mapping, database, key, (struct stave_read){0}, ret_item);
     if (status != STAVE_OK || mapping->is_flushed) return status;
     return note_read(transaction, database, key, ret_item->sequence);
-}
-
-static bool is_expired(const struct transaction *transaction, uint64_t expires_at_ms)
-{
-    return expires_at_ms != 0 && expires_at_ms <= transaction->mode.now_ms;
 }
 
 /* What a staged put shows; nothing if it is a delete or has expired. */
@@ -424,8 +447,10 @@ static enum stave_status get_info(struct transaction *transaction, uint32_t data
     const enum stave_status status =
         stave_info_with(transaction->server->databases[mapping.space], key, &read, &info);
     if (status == STAVE_WOULD_BLOCK) return note_wanted(transaction, mapping.space, key, false);
-    if (status == STAVE_NOT_FOUND) return note_read(transaction, database, key, 0);
-    if (status != STAVE_OK) return status;
+    if (status < 0) return status;
+    if (status == STAVE_NOT_FOUND ||
+        note_expired(transaction, mapping.space, key, info.sequence, info.expires_at_ms))
+        return note_read(transaction, database, key, 0);
     *ret_item = (struct item){.found = true,
                               .value_size = info.value_size,
                               .sequence = info.sequence,
@@ -486,29 +511,39 @@ enum stave_status transaction_get_range(struct transaction *transaction, uint32_
 
 /* ------------------------------------------------------------------ many keys */
 
-static enum stave_status keep_many(struct transaction *transaction, uint32_t database,
-                                   const struct stave_bytes *keys, size_t count, struct stave_view *views,
-                                   enum stave_status *statuses, struct item *ret_items)
+/* One of many: its view is kept, or released. */
+static enum stave_status keep_view(struct transaction *transaction, uint32_t database, struct stave_bytes key,
+                                   struct stave_view *view, struct item *ret_item)
 {
     struct stave *store = transaction->server->databases[database];
+    const bool expired = note_expired(transaction, database, key, view->sequence, view->expires_at_ms);
+    const enum stave_status status = expired ? STAVE_OK : hold_view(transaction, store, view);
+    if (expired || status != STAVE_OK) {
+        stave_view_release(store, view);
+        return status == STAVE_OK ? note_read(transaction, database, key, 0) : status;
+    }
+    *ret_item = item_of_view(view);
+    transaction_use(transaction, database, key);
+    return note_read(transaction, database, key, view->sequence);
+}
+
+static enum stave_status keep_many(struct transaction *transaction, uint32_t database,
+                                   const struct stave_bytes *keys, size_t count, struct stave_view *views,
+                                   const enum stave_status *statuses, struct item *ret_items)
+{
+    const struct mapping mapping = transaction_mapping(transaction, database);
     enum stave_status result = STAVE_OK;
     for (size_t i = 0; i < count; i++) {
         enum stave_status status = statuses[i];
         ret_items[i] = (struct item){0};
-        if (status == STAVE_WOULD_BLOCK) {
+        if (status == STAVE_WOULD_BLOCK)
             status = note_wanted(transaction, database, keys[i], true);
-        } else if (status == STAVE_NOT_FOUND) {
+        else if (status == STAVE_NOT_FOUND)
             status = note_read(transaction, database, keys[i], 0);
-        } else if (status == STAVE_OK) {
-            status = hold_view(transaction, store, &views[i]);
-            if (status == STAVE_OK) {
-                ret_items[i] = item_of_view(&views[i]);
-                transaction_use(transaction, database, keys[i]);
-                status = note_read(transaction, database, keys[i], views[i].sequence);
-            } else {
-                stave_view_release(store, &views[i]);
-            }
-        }
+        else if (status == STAVE_OK)
+            status = keep_view(transaction, database, keys[i], &views[i], &ret_items[i]);
+        else
+            status = read_store(transaction, &mapping, database, keys[i], &ret_items[i]);
         if (status == STAVE_OK) count_read(transaction, ret_items[i].found);
         if (result == STAVE_OK) result = status;
     }

@@ -15,6 +15,7 @@
 #include "server/transaction.h"
 #include "stave.h"
 
+#define TRANSACTION_EXPIRED_COUNT_MAX ((size_t)1024) /* more are left to the cycle of expiry.h */
 #define TRANSACTION_WANTED_COUNT_MAX ((size_t)16384)
 #define EXPIRED_TOO UINT64_C(1) /* a moment at which nothing had expired */
 
@@ -67,6 +68,8 @@ struct transaction {
 
     struct read_note *notes;
     size_t note_count, note_capacity;
+    struct read_note *expired; /* met, to be removed; `database` is the space's number */
+    size_t expired_count, expired_capacity;
     struct held_view *views;
     size_t view_count, view_capacity;
     struct staged *staged;

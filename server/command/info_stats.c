@@ -28,8 +28,8 @@ enum stave_status info_stats(struct server *server, struct buffer *out)
         "clients:%" PRIu64 "\r\n",
         stats.connections_received, stats.commands_processed, metrics.operations_per_s, stats.input_size,
         stats.output_size, metrics.input_kib_per_s, metrics.output_kib_per_s,
-        atomic_load(&server->rejected_connections), store.expired_count - server->expired_before,
-        stats.evicted_clients);
+        atomic_load(&server->rejected_connections),
+        store.expired_count - server->expired_before + stats.expired_keys, stats.evicted_clients);
     if (status != STAVE_OK) return status;
     return buffer_append_format(
         out,

@@ -76,7 +76,21 @@ static uint64_t client_memory_limit(const struct server *server)
     return server->config.maxmemory > 0 ? (uint64_t)server->config.maxmemory / 100 * (uint64_t)-limit : 0;
 }
 
-/* The largest client that may go; its memory is taken off `sum`. */
+/* What killed clients still hold, until their loops have closed them. */
+static uint64_t memory_going(struct server *server)
+{
+    uint64_t sum = 0;
+    for (const struct client *client = client_next(server, NULL); client != NULL;
+         client = client_next(server, client)) {
+        if ((client->flags & CLIENT_KILLED) == 0) continue;
+        struct client_figures figures;
+        client_figures(client, &figures);
+        sum += figures.total_memory;
+    }
+    return sum;
+}
+
+/* The largest client that may go. */
 static struct client *largest(struct server *server, size_t *ret_memory)
 {
     struct client *found = NULL;
@@ -99,7 +113,9 @@ static void evict_clients(struct server *server)
     const uint64_t limit = client_memory_limit(server);
     if (limit == 0 || atomic_load(&server->client_memory) <= limit) return;
     gate_exclude(&server->gate, server->loop_count);
-    uint64_t memory = atomic_load(&server->client_memory);
+    const uint64_t held = atomic_load(&server->client_memory);
+    const uint64_t going = memory_going(server);
+    uint64_t memory = held > going ? held - going : 0;
     for (int i = 0; i < EVICTED_AT_ONCE_MAX && memory > limit; i++) {
         size_t freed;
         struct client *client = largest(server, &freed);

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import resource
+import select
 import shutil
 import signal
 import subprocess
@@ -100,6 +101,22 @@ class Clients(ServerTest):
     def test_a_pause_ends_by_itself(self):
         self.client("CLIENT", "PAUSE", 50, "ALL")
         self.assertEqual("OK", self.client("SET", "a", "1"))
+
+    def test_a_second_pause_makes_the_first_no_weaker(self):
+        other = self.connect()
+        begin = time.monotonic()
+        self.client.pipeline([("MULTI",), ("CLIENT", "PAUSE", 500, "ALL"), ("CLIENT", "PAUSE", 1, "WRITE"), ("EXEC",)])
+        self.assertIsNone(other("GET", "a"))
+        self.assertGreater(time.monotonic() - begin, 0.45)
+
+    def test_a_second_pause_of_writes_does_not_shorten_the_first(self):
+        other = self.connect()
+        self.client("CLIENT", "PAUSE", 60000, "WRITE")
+        self.client("CLIENT", "PAUSE", 1, "WRITE")
+        other.send("SET", "a", 1)
+        self.assertEqual([], select.select([other.socket], [], [], 0.1)[0])
+        self.client("CLIENT", "UNPAUSE")
+        self.assertEqual("OK", other.read())
 
     def test_a_monitor_sees_commands_in_order_and_no_password(self):
         monitor = self.connect()

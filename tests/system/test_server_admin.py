@@ -156,6 +156,16 @@ class Clients(ServerTest):
         self.client("SELECT", 0)
         self.assertEqual(b"0", self.client("GET", "where"))
 
+    def test_looking_at_a_key_is_no_use_of_it(self):
+        self.client("SET", "key", 1)
+        time.sleep(1.1)
+        for look in (("OBJECT", "ENCODING", "key"), ("OBJECT", "IDLETIME", "key")):
+            self.client(*look)
+            self.assertGreaterEqual(self.client("OBJECT", "IDLETIME", "key"), 1)
+        self.client("SET", "other", 1)
+        self.client("GET", "key")
+        self.assertEqual([0, 0], [self.client("OBJECT", "IDLETIME", key) for key in ("key", "other")])
+
 
 class Logs(ServerTest):
     def test_slow_commands_are_kept_cut_and_without_passwords(self):
@@ -285,7 +295,6 @@ class Configuration(unittest.TestCase):
             self.assertEqual("PONG", other("PING"))
             other.close()
             client.close()
-
 
     def test_addresses_may_be_added_beside_those_that_stay(self):
         with Server(unixsocket=os.path.join(self.directory, "socket")) as server, server.client() as client:

@@ -467,6 +467,9 @@ class Memory(unittest.TestCase):
             self.assertEqual(error, client.attempt("SET", "k", "v"))
             self.assertEqual(0, client("DEL", "k"))
             self.assertIsNone(client("GET", "k"))
+            replies = client.pipeline([("MULTI",), ("GET", "k"), ("EXEC",)])  # nothing is queued, as in Redis
+            self.assertEqual(["OK", error], replies[:2])
+            self.assertEqual("EXECABORT", replies[2].code)
 
     def test_writes_beyond_max_disk_are_refused_and_deletes_work(self):
         with Server(max_disk="20mb", segment_size="1mb", hz=100) as server, server.client() as client:

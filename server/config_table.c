@@ -101,7 +101,7 @@ const struct directive config_directives[] = {
     MEMORY("compaction-io", 0, compaction_io, 0, INT64_MAX, "0", CONFIG_EFFECT_STORE),
     MEMORY("checkpoint-size", 0, checkpoint_size, 0, INT64_MAX, "0", CONFIG_EFFECT_STORE),
     BOOLEAN("read-copied", NEVER, read_copied, "no"),
-    STRING("dbfilename", DIRECTIVE_PROTECTED, dbfilename, "stave-snapshot", 0),
+    STRING("dbfilename", DIRECTIVE_PROTECTED | DIRECTIVE_NAME, dbfilename, "stave-snapshot", 0),
     {"save", NULL, DIRECTIVE_PERIODS, 0, AT(periods), 0, 0, "", NULL, 0},
 
     /* Process and log. */

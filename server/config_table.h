@@ -29,6 +29,7 @@ enum directive_flags {
     DIRECTIVE_PROTECTED = 1 << 1, /* by CONFIG SET only with enable-protected-configs */
     DIRECTIVE_SECRET = 1 << 2,    /* not in logs */
     DIRECTIVE_QUIET = 1 << 3,     /* ignored, and what it asks for is so already: no warning */
+    DIRECTIVE_NAME = 1 << 4,      /* of a file: no path */
 };
 
 struct directive_word {

@@ -255,6 +255,12 @@ static enum stave_status store_refused(const struct place *place, const struct s
     return STAVE_INVALID;
 }
 
+static bool is_name(struct stave_bytes word)
+{
+    return word.size > 0 && memchr(word.data, '/', word.size) == NULL && !equals(word, ".") &&
+           !equals(word, "..");
+}
+
 static enum stave_status store_single(const struct place *place, struct stave_bytes word)
 {
     switch (place->directive->type) {
@@ -264,7 +270,10 @@ static enum stave_status store_single(const struct place *place, struct stave_by
     case DIRECTIVE_MEMORY:
     case DIRECTIVE_MEMORY_OR_PERCENT: return store_memory(place, word);
     case DIRECTIVE_ENUM: return store_enum(place, word);
-    case DIRECTIVE_STRING: return replace_text((char **)field(place), word);
+    case DIRECTIVE_STRING:
+        if ((place->directive->flags & DIRECTIVE_NAME) != 0 && !is_name(word))
+            return refuse(place, "dbfilename can't be a path, just a filename");
+        return replace_text((char **)field(place), word);
     case DIRECTIVE_POLICY:
         if (equals(word, place->directive->default_text)) return STAVE_OK;
         return refuse(place, "argument must be 'noeviction': this server does not evict keys");

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -79,6 +80,24 @@ static bool install(const char *fresh, const char *path)
 
 /* ------------------------------------------------------------------ snapshots */
 
+/* What stands in the snapshot's place goes: it has to be one, and not the store that is being served (N3). */
+static bool may_replace(const struct server *server, const char *path, struct stave_error *ret_error)
+{
+    struct stat present = {.st_mode = 0};
+    struct stat store;
+    char manifest[PATH_SIZE + 16];
+    snprintf(manifest, sizeof(manifest), "%s/MANIFEST", path);
+    if (lstat(path, &present) != 0 && errno == ENOENT) return true;
+    const bool is_store = S_ISDIR(present.st_mode) && access(manifest, F_OK) == 0;
+    const bool is_served = is_store && stat(server->store_path, &store) == 0 &&
+                           store.st_dev == present.st_dev && store.st_ino == present.st_ino;
+    if (is_store && !is_served) return true;
+    *ret_error = (struct stave_error){.status = STAVE_INVALID};
+    snprintf(ret_error->message, sizeof(ret_error->message), "'%.200s' is %s: dbfilename has to name another",
+             path, is_served ? "the store itself" : "there and is no snapshot");
+    return false;
+}
+
 /* Of the save under way: written by begin_save(), and read by who makes it. */
 static char target[PATH_SIZE];
 
@@ -86,6 +105,7 @@ static enum stave_status make_snapshot(struct server *server, struct stave_error
 {
     char fresh[PATH_SIZE + 32];
     const char *path = target;
+    if (!may_replace(server, path, ret_error)) return STAVE_INVALID;
     snprintf(fresh, sizeof(fresh), "temp-%d-%s", (int)getpid(), path);
     remove_store(fresh);
     const enum stave_status status = stave_snapshot(server->store, fresh, ret_error);

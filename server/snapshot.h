@@ -5,6 +5,7 @@
  *
  *   N1  The directory of the last snapshot is replaced by the new one in one step: it is whole at any time.
  *   N2  One snapshot and one compaction at a time.
+ *   N3  Nothing is replaced but a store that is not the one being served.
  */
 #ifndef STAVE_SERVER_SNAPSHOT_H
 #define STAVE_SERVER_SNAPSHOT_H

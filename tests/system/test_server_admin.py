@@ -403,6 +403,29 @@ class Snapshots(ServerTest):
         self.assertEqual(b"x" * 1000, self.client("GET", "key"))
 
 
+    def test_a_snapshot_replaces_nothing_but_a_snapshot(self):
+        with Server(enable_protected_configs="yes") as server, server.client() as client:
+            client("SET", "key", "value")
+            letter = os.path.join(server.directory, "documents", "letter")
+            os.mkdir(os.path.dirname(letter))
+            for path in (letter, os.path.join(server.directory, "file")):
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write("dear")
+            for name, reason in (("documents", "no snapshot"), ("file", "no snapshot"), ("stave-data", "the store itself")):
+                client("CONFIG", "SET", "dbfilename", name)
+                self.assertRegex(str(client.attempt("SAVE")), f"^ERR '{name}' is .*{reason}")
+            self.assertRegex(str(client.attempt("SHUTDOWN", "SAVE")), "^ERR Errors trying to SHUTDOWN")
+            for name in ("../elsewhere", "a/b", ".", "..", ""):
+                self.assertRegex(str(client.attempt("CONFIG", "SET", "dbfilename", name)), "can't be a path")
+            self.assertEqual(["documents", "file", "stave-data", "test.log"], sorted(os.listdir(server.directory)))
+            self.assertTrue(os.path.exists(letter))
+            client("SET", "key", "changed")
+            server.kill()
+            server.start()
+            with server.client() as again:
+                self.assertEqual(b"changed", again("GET", "key"))
+
+
 class Ends(unittest.TestCase):
     def end_by(self, end):
         with Server() as server:

@@ -67,13 +67,6 @@ enum stave_status buffer_append_le32(struct buffer *buffer, uint32_t value)
     return buffer_append(buffer, bytes, sizeof(bytes));
 }
 
-enum stave_status buffer_append_le64(struct buffer *buffer, uint64_t value)
-{
-    uint8_t bytes[sizeof(value)];
-    store_le64(bytes, value);
-    return buffer_append(buffer, bytes, sizeof(bytes));
-}
-
 enum stave_status buffer_append_format(struct buffer *buffer, const char *format, ...)
 {
     va_list arguments;

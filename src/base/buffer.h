@@ -40,7 +40,6 @@ enum stave_status buffer_append(struct buffer *buffer, const void *data, size_t 
 enum stave_status buffer_append_zero(struct buffer *buffer, size_t size);
 
 enum stave_status buffer_append_le32(struct buffer *buffer, uint32_t value);
-enum stave_status buffer_append_le64(struct buffer *buffer, uint64_t value);
 
 /*
  * Appends printf-formatted text, without a final zero; results as buffer_reserve(), STAVE_INVALID for a bad

@@ -97,7 +97,7 @@ enum stave_status keydir_directory_reserve(struct keydir_directory *directory, s
 enum stave_status keydir_pool_take_areas(struct keydir_pool *pool, uint64_t count, uint32_t *ret_first);
 void keydir_pool_return_areas(struct keydir_pool *pool, uint32_t first);
 
-/* Mutator: the same through the stash. A promise makes that many keydir_pool_take_promised() succeed. */
+/* Mutator: the same through the stash. A promise makes that many keydir_pool_take() succeed. */
 enum stave_status keydir_pool_promise(struct keydir_pool *pool, uint64_t count);
 void keydir_pool_use_promise(struct keydir_pool *pool);
 bool keydir_pool_can_take(struct keydir_pool *pool, uint64_t count); /* beside the promised ones */

@@ -181,16 +181,6 @@ enum stave_status dir_exists(const struct dir *dir, const char *name, struct err
     return dir_error(dir, name, "cannot look up", error);
 }
 
-enum stave_status dir_free_size(const struct dir *dir, uint64_t *ret_size, struct error *error)
-{
-    struct statfs fs;
-    if (system_fstatfs(dir->fd, &fs) != 0) {
-        return error_set(error, error_status(errno), errno, "%s: cannot tell the free space", dir->path);
-    }
-    *ret_size = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
-    return STAVE_OK;
-}
-
 bool file_system_maps_safely(int dir_fd)
 {
     struct statfs fs;

@@ -64,9 +64,6 @@ enum stave_status dir_link(const struct dir *from_dir, const char *from, const s
 /* Whether `name` is there; STAVE_OK or STAVE_NOT_FOUND (then *error is left alone), else as above. */
 enum stave_status dir_exists(const struct dir *dir, const char *name, struct error *error);
 
-/* Bytes that an unprivileged process can still write to the file system. */
-enum stave_status dir_free_size(const struct dir *dir, uint64_t *ret_size, struct error *error);
-
 /*
  * Whether a page that was allocated and synced can be written through a mapping for good: true on ext2/3/4
  * and tmpfs. On a copy-on-write file system such a store can raise SIGBUS when the disk is full; anything

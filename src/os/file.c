@@ -220,17 +220,7 @@ enum stave_status file_disk_size(const struct file *file, uint64_t *ret_size, st
     return status;
 }
 
-void file_will_need(const struct file *file, uint64_t offset, uint64_t size)
-{
-    (void)system_fadvise(file->fd, offset, size, POSIX_FADV_WILLNEED);
-}
-
 void file_is_sequential(const struct file *file)
 {
     (void)system_fadvise(file->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-}
-
-void file_not_needed(const struct file *file, uint64_t offset, uint64_t size)
-{
-    (void)system_fadvise(file->fd, offset, size, POSIX_FADV_DONTNEED);
 }

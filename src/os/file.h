@@ -91,10 +91,8 @@ enum stave_status file_link_count(const struct file *file, uint64_t *ret_count, 
 /* Bytes of disk the file takes, which differ from its size by holes and by preallocation. */
 enum stave_status file_disk_size(const struct file *file, uint64_t *ret_size, struct error *error);
 
-/* Hints: the range will be needed soon; is read in order; is not needed again (its clean pages may go). */
-void file_will_need(const struct file *file, uint64_t offset, uint64_t size);
+/* A hint: it is read in order. */
 void file_is_sequential(const struct file *file);
-void file_not_needed(const struct file *file, uint64_t offset, uint64_t size);
 
 /* Fills *error with `format`, prefixed by the file's path: for layers above, so that messages look alike. */
 enum stave_status file_error(const struct file *file, struct error *error, enum stave_status status,

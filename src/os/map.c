@@ -18,31 +18,20 @@
 
 enum { RESIDENT_PAGES_AT_ONCE = 256, PROTECTION_WRITE = PROT_READ | PROT_WRITE };
 
-static enum stave_status map_with(const struct file *file, size_t size, int protection, int flags,
-                                  struct map *ret_map, struct error *error)
+enum stave_status map_file(const struct file *file, size_t size, bool writable, struct map *ret_map,
+                           struct error *error)
 {
     if (size == 0) {
         *ret_map = MAP_NONE;
         return STAVE_OK;
     }
-    void *const data = system_mmap(NULL, size, protection, flags, file->fd, 0);
+    const int protection = writable ? PROTECTION_WRITE : PROT_READ;
+    void *const data = system_mmap(NULL, size, protection, MAP_SHARED, file->fd, 0);
     if (data == MAP_FAILED) {
         return file_error(file, error, error_status(errno), errno, "cannot map %zu bytes", size);
     }
     *ret_map = (struct map){.data = data, .size = size};
     return STAVE_OK;
-}
-
-enum stave_status map_file(const struct file *file, size_t size, bool writable, struct map *ret_map,
-                           struct error *error)
-{
-    return map_with(file, size, writable ? PROTECTION_WRITE : PROT_READ, MAP_SHARED, ret_map, error);
-}
-
-enum stave_status map_file_private(const struct file *file, size_t size, struct map *ret_map,
-                                   struct error *error)
-{
-    return map_with(file, size, PROTECTION_WRITE, MAP_PRIVATE | MAP_NORESERVE, ret_map, error);
 }
 
 /* A failed unmap of whole mappings means a wrong address, which is our own mistake. */
@@ -125,18 +114,6 @@ void map_advise_filled(const struct map *map)
     const struct page_range range = pages_of(map, 0, map->size);
     if (range.size > 0) (void)system_madvise(range.data, range.size, MADV_NOHUGEPAGE);
     map_advise_random(map);
-}
-
-void map_will_need(const struct map *map, uint64_t offset, size_t size)
-{
-    const struct page_range range = pages_of(map, offset, size);
-    if (range.size > 0) (void)system_madvise(range.data, range.size, MADV_WILLNEED);
-}
-
-void map_not_needed(const struct map *map, uint64_t offset, size_t size)
-{
-    const struct page_range range = pages_of(map, offset, size);
-    if (range.size > 0) (void)system_madvise(range.data, range.size, MADV_DONTNEED);
 }
 
 static bool all_resident(uint8_t *data, size_t size)

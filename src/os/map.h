@@ -5,7 +5,7 @@
  *   M1  A page of a mapped file is stored to only after map_populate_write() has granted it (no SIGBUS).
  *   M2  Anonymous pages start as zeroes.
  *
- * Offsets and sizes given to the hints need not be page aligned: they are widened to whole pages, within the
+ * Offsets and sizes need not be page aligned: they are widened to whole pages, within the
  * mapping.
  */
 #ifndef STAVE_OS_MAP_H
@@ -32,10 +32,6 @@ struct map {
 enum stave_status map_file(const struct file *file, size_t size, bool writable, struct map *ret_map,
                            struct error *error);
 
-/* The same, private to the process: stores are not seen by the file. */
-enum stave_status map_file_private(const struct file *file, size_t size, struct map *ret_map,
-                                   struct error *error);
-
 /* Accepts an empty map, and leaves one. */
 void map_free(struct map *map);
 
@@ -59,8 +55,6 @@ void map_advise_filling(const struct map *map);
 void map_advise_filled(const struct map *map);
 /* Only the pages that are asked for come in. */
 void map_advise_random(const struct map *map);
-void map_will_need(const struct map *map, uint64_t offset, size_t size);
-void map_not_needed(const struct map *map, uint64_t offset, size_t size);
 
 /* Whether every page of the range is in memory now; false if it cannot be told. */
 bool map_resident(const struct map *map, uint64_t offset, size_t size);

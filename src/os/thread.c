@@ -45,13 +45,6 @@ void mutex_lock(struct mutex *mutex)
     assert(result == 0);
 }
 
-bool mutex_try_lock(struct mutex *mutex)
-{
-    const int result = pthread_mutex_trylock(&mutex->handle);
-    assert(result == 0 || result == EBUSY);
-    return result == 0;
-}
-
 void mutex_unlock(struct mutex *mutex)
 {
     const int result = pthread_mutex_unlock(&mutex->handle);

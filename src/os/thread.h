@@ -35,7 +35,6 @@ struct thread {
 enum stave_status mutex_init(struct mutex *mutex);
 void mutex_free(struct mutex *mutex);
 void mutex_lock(struct mutex *mutex);
-bool mutex_try_lock(struct mutex *mutex);
 void mutex_unlock(struct mutex *mutex);
 
 enum stave_status condition_init(struct condition *condition);

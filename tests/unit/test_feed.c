@@ -4,6 +4,8 @@
 
 #include <pthread.h>
 
+#include "store/store.h"
+
 static struct stave_feed *feed_from(struct stave *store, uint64_t after, uint32_t flags)
 {
     struct stave_feed *feed = NULL;
@@ -117,6 +119,31 @@ static void batches_are_marked(void **state)
         assert_int_equal(stave_feed_next(feed, 0, &change), STAVE_OK);
         assert_int_equal(change.batch_continues, continues[i]);
     }
+    expect_end(feed);
+    stave_feed_close(feed);
+}
+
+/* F3, P5: the sequence grows record by record while a batch is applied. */
+static void of_a_batch_nothing_comes_before_all_of_it_is_there(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store->store;
+    struct stave_batch *batch = NULL;
+    const uint64_t before = stave_sequence(fixture->store);
+    assert_int_equal(stave_batch_begin(fixture->store, &batch), STAVE_OK);
+    assert_int_equal(stave_batch_put(batch, stave_text("a"), stave_text("1"), 0), STAVE_OK);
+    assert_int_equal(stave_batch_put(batch, stave_text("b"), stave_text("2"), 0), STAVE_OK);
+    assert_int_equal(stave_batch_commit(batch, NULL, NULL), STAVE_OK);
+    stave_batch_free(batch);
+    const uint64_t last = atomic_load(&store->sequence);
+    struct stave_feed *feed = feed_from(fixture->store, before, STAVE_FEED_NOT_DURABLE);
+    for (uint64_t sequence = last - 2; sequence < last; sequence++) {
+        atomic_store(&store->sequence, sequence);
+        expect_end(feed);
+    }
+    atomic_store(&store->sequence, last);
+    expect_change(feed, STAVE_CHANGE_PUT, 0, "a", "1");
+    expect_change(feed, STAVE_CHANGE_PUT, 0, "b", "2");
     expect_end(feed);
     stave_feed_close(feed);
 }
@@ -355,6 +382,7 @@ int main(void)
         FIXTURE_TEST(a_feed_goes_on_from_any_sequence),
         FIXTURE_TEST(only_durable_changes_unless_asked),
         FIXTURE_TEST(batches_are_marked),
+        FIXTURE_TEST(of_a_batch_nothing_comes_before_all_of_it_is_there),
         FIXTURE_TEST(spaces_are_those_of_the_time),
         FIXTURE_TEST(spaces_are_those_of_the_time_before_swaps_and_drops),
         FIXTURE_TEST(a_batch_that_drops_twice_is_understood),

@@ -470,6 +470,40 @@ static void an_expired_value_leaves_its_expiry_to_nobody(void **state)
     store_close(store);
 }
 
+/* P6: a key that was durable and is damaged is neither found nor taken for another one. */
+static void a_damaged_key_is_said_to_be_damaged(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[SCRATCH_PATH_SIZE];
+    crash_start(fixture, UINT64_C(1) << 20);
+    store_put(fixture->store, "key to be damaged", "1");
+    store_put(fixture->store, "another key", "2");
+    assert_int_equal(stave_sync(fixture->store), STAVE_OK);
+    crash_take(fixture, path);
+    crash_flip_in(path, "key to be damaged");
+    struct stave *store = store_open(path, &fixture->options);
+    assert_int_equal(stave_exists(store, stave_text("key to be damaged")), STAVE_CORRUPT);
+    store_expect(store, "another key", "2");
+    store_close(store);
+}
+
+/* P4: a sequence names nothing else, also when its record is gone and no other is as new. */
+static void the_newest_sequence_does_not_fall_back_when_its_record_is_gone(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t newest = 0;
+    crash_start(fixture, STAVE_SEGMENT_SIZE_MIN);
+    fixture_fill(fixture->store, "k", 10, 100, 1);
+    assert_int_equal(stave_drop(fixture->store, NULL, &newest), STAVE_OK);
+    assert_int_equal(stave_compact(fixture->store, STAVE_COMPACT_ALL, NULL, NULL), STAVE_OK);
+    fixture_reopen(fixture);
+    assert_true(stave_sequence(fixture->store) >= newest);
+    assert_true(stave_durable_sequence(fixture->store) >= newest);
+    uint64_t next = 0;
+    assert_int_equal(stave_put_with(fixture->store, stave_text("k"), stave_text("1"), NULL, &next), STAVE_OK);
+    assert_true(next > newest);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -486,6 +520,8 @@ int main(void)
         FIXTURE_TEST(a_damaged_block_met_while_replaying_is_made_good),
         FIXTURE_TEST(recovery_needs_no_maps),
         FIXTURE_TEST(an_expired_value_leaves_its_expiry_to_nobody),
+        FIXTURE_TEST(a_damaged_key_is_said_to_be_damaged),
+        FIXTURE_TEST(the_newest_sequence_does_not_fall_back_when_its_record_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

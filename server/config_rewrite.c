@@ -154,6 +154,22 @@ static bool write_all(int descriptor, const struct buffer *text)
     return fsync(descriptor) == 0;
 }
 
+/* Of the file's directory: else a loss of power may take the new name. */
+static bool sync_parent(const char *path)
+{
+    char parent[4096];
+    const char *slash = strrchr(path, '/');
+    const size_t size = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+    snprintf(parent, sizeof(parent), "%.*s.", (int)size, path);
+    const int descriptor = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return false;
+    const bool synced = fsync(descriptor) == 0;
+    const int system_error = errno;
+    close(descriptor);
+    errno = system_error;
+    return synced;
+}
+
 static bool replace_file(const char *path, const char *temporary, const struct buffer *text)
 {
     struct stat old;
@@ -163,7 +179,7 @@ static bool replace_file(const char *path, const char *temporary, const struct b
     const bool written = write_all(descriptor, text);
     const int system_error = errno;
     close(descriptor);
-    if (written && rename(temporary, path) == 0) return true;
+    if (written && rename(temporary, path) == 0) return sync_parent(path);
     if (!written) errno = system_error;
     unlink(temporary);
     return false;

@@ -105,6 +105,12 @@ class Passwords(unittest.TestCase):
             self.assertEqual([WRONG, "PONG"], [client.read(raises=False) for _ in range(2)])
             self.assertLess(time.monotonic() - begin, 1.5)
 
+    def test_what_comes_with_the_password_is_bounded_as_what_comes_after_it(self):
+        with self.server.client() as client:
+            self.assertEqual(["OK", "OK", b"x" * 50000],
+                             client.pipeline([("AUTH", "secret"), ("SET", "k", b"x" * 50000), ("GET", "k")]))
+            client("DEL", "k")
+
     def test_reset_takes_back_what_a_password_gave(self):
         with self.server.client() as client:
             self.assertEqual("OK", client("AUTH", "secret"))

@@ -252,6 +252,34 @@ class Limits(unittest.TestCase):
         line = client("CLIENT", "LIST", "ID", number).decode()
         return int(line.split(f" {field}=")[1].split(" ")[0])
 
+    def test_maxmemory_clients_may_be_a_share_of_maxmemory(self):
+        with Server(maxmemory="400mb", maxmemory_clients="1%", hz=100) as server:
+            with server.client() as small, server.client() as large:
+                large.send_raw(b"*2\r\n$3\r\nGET\r\n$20000000\r\n" + b"x" * (1 << 20))
+                time.sleep(0.1)
+                self.assertEqual("0", figure(small, "evicted_clients"))
+                with contextlib.suppress(ConnectionError):
+                    large.send_raw(b"x" * (5 << 20))
+                self.assertTrue(large.is_closed())
+                self.assertEqual("1", figure(small, "evicted_clients"))
+
+    @unittest.skipIf(not os.path.exists("/proc/net/tcp"), "the system does not show timers")
+    def test_connections_are_kept_alive_as_configured(self):
+        def timer(server, client):
+            ours, theirs = f":{server.port:04X}", f":{client.socket.getsockname()[1]:04X}"
+            with open("/proc/net/tcp", encoding="ascii") as file:
+                for fields in (line.split() for line in file):
+                    if fields[1].endswith(ours) and fields[2].endswith(theirs):
+                        return fields[5].split(":")[0]
+            return None
+
+        with Server() as server, server.client() as client:
+            client("CONFIG", "SET", "tcp-keepalive", 0)
+            with server.client() as other:
+                other("PING")
+                client("PING")
+                self.assertTrue(wait_until(lambda: [timer(server, each) for each in (client, other)] == ["02", "00"]))
+
     def test_a_client_that_is_not_to_be_evicted_stays_and_others_go(self):
         with Server(maxmemory_clients="4mb", hz=100) as server, server.client() as kept, server.client() as other:
             kept("CLIENT", "NO-EVICT", "on")

@@ -274,6 +274,7 @@ static void rewriting_keeps_comments_and_adds_what_is_new(void **state)
     read_file(path, text, sizeof(text));
     assert_non_null(strstr(text, "# mine\nport 7000\n\n# twice\ntimeout 33\n"));
     assert_null(strstr(text, "timeout 2"));
+    assert_null(strstr(strstr(text, "timeout 33") + 1, "timeout")); /* W2 */
 
     struct config before = setup->config;
     assert_int_equal(config_init(&setup->config), STAVE_OK);

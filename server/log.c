@@ -3,10 +3,13 @@
 #include "server/log.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,16 +19,37 @@
 /* The process has one log. */
 static atomic_int log_descriptor = STDOUT_FILENO;
 static atomic_int log_least = LOG_NOTICE;
+static char log_path[PATH_MAX]; /* absolute; empty: standard output */
+
+static int open_file(const char *path)
+{
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+}
 
 bool log_open(const char *path, enum log_level level)
 {
     log_set_level(level);
     if (path[0] == 0) return true;
-    const int descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    const int descriptor = open_file(path);
     if (descriptor < 0) return false;
+    if (realpath(path, log_path) == NULL) log_path[0] = 0;
     const int before = atomic_exchange(&log_descriptor, descriptor);
     if (before != STDOUT_FILENO) close(before);
     return true;
+}
+
+void log_follow(void)
+{
+    struct stat named;
+    struct stat own;
+    const int descriptor = atomic_load(&log_descriptor);
+    if (log_path[0] == 0 || fstat(descriptor, &own) != 0) return;
+    if (stat(log_path, &named) == 0 && named.st_ino == own.st_ino && named.st_dev == own.st_dev) return;
+    const int fresh = open_file(log_path);
+    if (fresh < 0) return;
+    /* Under the same number, for those who are writing just now. */
+    (void)dup3(fresh, descriptor, O_CLOEXEC);
+    close(fresh);
 }
 
 void log_set_level(enum log_level level)

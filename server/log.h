@@ -9,6 +9,8 @@ enum log_level { LOG_DEBUG, LOG_VERBOSE, LOG_NOTICE, LOG_WARNING, LOG_NOTHING };
 
 /* To this file, appending, or to standard output if it is empty. False: cannot be opened, see errno. */
 bool log_open(const char *path, enum log_level level);
+/* From time to time: a file that has been moved away or removed is begun anew under its name. */
+void log_follow(void);
 void log_set_level(enum log_level level);
 
 /* From any thread; one line, cut at 1,024 bytes. */

@@ -392,6 +392,7 @@ static void on_cron(uv_timer_t *timer)
     const uint64_t period = cron_period_ms(&server->config);
     if (uv_timer_get_repeat(timer) != period) (void)uv_timer_start(timer, on_cron, period, period);
     upkeep_tick(server);
+    log_follow();
     listeners_resume(server->own->listeners);
     if (server->hooks.cron != NULL) server->hooks.cron(server);
     gate_leave(&server->gate, server->loop_count);

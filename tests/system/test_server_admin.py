@@ -350,6 +350,23 @@ class Configuration(unittest.TestCase):
                 client("SAVE")
             self.assertGreater(int(info(client, "store")["store_segments"]), 6)
 
+    def test_a_log_that_is_moved_away_is_begun_anew(self):
+        log, moved = (os.path.join(self.directory, name) for name in ("server.log", "server.log.1"))
+        port = free_port()
+        process = subprocess.Popen([os.path.join(BIN_DIR, "stave-server"), "--port", str(port), "--dir", self.directory,
+                                    "--logfile", "server.log", "--loglevel", "verbose"])
+        self.addCleanup(process.wait)
+        self.addCleanup(process.terminate)
+        self.assertTrue(wait_until(lambda: self.can_connect("127.0.0.1", port), 30 * PATIENCE))
+        os.rename(log, moved)
+        self.assertTrue(wait_until(lambda: os.path.exists(log)))
+        with Client(port) as client:
+            client.send_raw(b"*x\r\n")
+            self.assertTrue(client.is_closed())
+        with open(log, encoding="utf-8") as new, open(moved, encoding="utf-8") as old:
+            self.assertIn("Protocol error", new.read())
+            self.assertIn("Ready to accept connections", old.read())
+
     def test_the_beat_of_upkeep_changes_while_it_runs(self):
         with Server(hz=1, maxmemory="1gb") as server, server.client() as client:
             client("CONFIG", "SET", "hz", 100)

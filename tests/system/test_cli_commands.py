@@ -88,16 +88,18 @@ def sessions_begin_as_the_options_say():
 
 
 def passwords_cannot_be_read_off_the_process():
-    process = subprocess.Popen([cli.CLI, "-p", server.port, "-a", "topsecret", "SUBSCRIBE", "a"], stdout=subprocess.PIPE,
-                               stderr=subprocess.DEVNULL)
-    process.stdout.readline()
-    with open(f"/proc/{process.pid}/cmdline", "rb") as file:
-        text = file.read()
-    process.terminate()
-    process.wait()
-    process.stdout.close()
-    cli.expect(b"topsecret" in text, False, "the password is seen")
-    cli.expect_in(b"*********", text)
+    port = str(server.port)
+    for words in (["-p", port, "-a", "topsecret"], ["-p", port, "--pass", "topsecret"],
+                  ["-u", f"redis://joe:topsecret@127.0.0.1:{port}"], ["-u", f"redis://topsecret@127.0.0.1:{port}"]):
+        process = subprocess.Popen([cli.CLI, *words, "SUBSCRIBE", "a"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        process.stdout.readline()
+        with open(f"/proc/{process.pid}/cmdline", "rb") as file:
+            text = file.read()
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+        cli.expect(b"topsecret" in text, False, f"the password is seen: {words}")
+        cli.expect_in(b"*********", text)
 
 
 def arguments_are_bytes():

@@ -554,8 +554,9 @@ int server_run(struct server *server)
     fit_clients(&server->config);
     if (!open_store(server)) return end(server, 1);
     const struct listening none = {.count = 0};
-    if (!listener_listen(&server->config, &none, &own->listening, error)) {
-        log_write(LOG_WARNING, "%s", error);
+    const bool is_listening = listener_listen(&server->config, &none, &own->listening, error);
+    if (!is_listening || own->listening.count == 0) {
+        log_write(LOG_WARNING, "%s", is_listening ? "Configured to not listen anywhere, exiting." : error);
         return end(server, 1);
     }
     upkeep_begin(server);

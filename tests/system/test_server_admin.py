@@ -267,6 +267,11 @@ class Configuration(unittest.TestCase):
         self.assertIn("stave.conf:2", result.stderr)
         self.assertIn("timeuot", result.stderr)
 
+    def test_a_server_that_nobody_could_reach_does_not_start(self):
+        result = self.run_server(f"port 0\ndir {self.directory}\n")
+        self.assertEqual(1, result.returncode)
+        self.assertIn("Configured to not listen anywhere, exiting.", result.stdout)
+
     def test_what_is_set_is_written_into_the_file_and_read_again(self):
         with open(self.file, "w", encoding="utf-8") as file:
             file.write("# mine\ntimeout 100\n")

@@ -61,7 +61,7 @@ def answer(words):
     if name == b"HELLO":
         return b"%1\r\n+proto\r\n:3\r\n"
     if name == b"EXEC":
-        return b"*1\r\n:1\r\n"
+        return b"*1\r\n:1\r\n" if len(words) == 1 else b"-EXECABORT discarded\r\n"
     if name == b"STALL":
         stall.wait()
     if name == b"MONITOR":
@@ -91,6 +91,8 @@ def the_prompt_shows_database_and_transaction():
     enter(terminal, b"select 2", b"%s[2]> " % prompt[:-2])
     enter(terminal, b"multi", b"%s[2](TX)> " % prompt[:-2])
     enter(terminal, b"exec", b"1) (integer) 1\r\n%s[2]> " % prompt[:-2])
+    enter(terminal, b"multi", b"%s[2](TX)> " % prompt[:-2])
+    enter(terminal, b"exec wrong", b"(error) EXECABORT discarded\r\n%s[2]> " % prompt[:-2])
     enter(terminal, b"clear", b"\x1b[H\x1b[2J")
     enter(terminal, b'get "a', b"quotes do not match")
     enter(terminal, b'get "a\\x00 b"', b"OK\r\n")

@@ -351,6 +351,22 @@ static bool count_calls(void *context, uint64_t done, uint64_t total)
     return ++calls->count == calls->cancel_at;
 }
 
+/* compaction_io_per_s */
+static void compaction_takes_no_more_than_its_share_of_the_disk(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->options.segment_size = UINT64_C(4) << 20; /* more than one report in a run */
+    fixture->options.compaction_io_per_s = UINT64_C(8) << 20;
+    reopen_manual(fixture);
+    fixture_fill(fixture->store, "k", 1000, 2000, 1);
+    const uint64_t began_ns = test_clock_ns();
+    compact(fixture, STAVE_COMPACT_ALL);
+    const struct stave_stats stats = stats_of(fixture->store);
+    const uint64_t least_ms = (stats.compaction_read + stats.compaction_written) * 1000 >> 23;
+    assert_true(least_ms > 400);
+    assert_true((test_clock_ns() - began_ns) / 1000000 >= least_ms / 2);
+}
+
 static void compaction_reports_and_can_be_cancelled(void **state)
 {
     struct fixture *fixture = *state;
@@ -552,6 +568,7 @@ int main(void)
         FIXTURE_TEST(a_moved_record_keeps_its_sequence),
         FIXTURE_TEST(a_view_stays_valid_while_its_segment_is_removed),
         FIXTURE_TEST(compaction_leaks_no_descriptors),
+        FIXTURE_TEST(compaction_takes_no_more_than_its_share_of_the_disk),
         FIXTURE_TEST(compaction_reports_and_can_be_cancelled),
         FIXTURE_TEST(a_damaged_victim_is_kept_and_named),
         FIXTURE_TEST(damage_of_a_dead_record_is_no_obstacle),

@@ -48,7 +48,7 @@ static void put_one_that_hides_another(struct fixture *fixture)
         fixture_fill(fixture->store, "other", 10, VALUE_SIZE, version);
 }
 
-/* P4: when the tombstone for what has expired cannot be written, the record itself goes on hiding the older. */
+/* P4: without a tombstone for what has expired, its record goes on hiding the older one. */
 static void what_cannot_be_expired_is_not_dropped(void **state)
 {
     struct fixture *fixture = *state;

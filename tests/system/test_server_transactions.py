@@ -127,7 +127,7 @@ class TimeStandsStill(unittest.TestCase):
                 self.assertTrue(any(self.exec_on(environment, threads, 150 * 3 ** tries) for tries in range(4)))
 
     def test_no_key_expires_within_a_command(self):
-        keys = ["k"] * 100000
+        keys = ["k"] * (100000 // PATIENCE)
         for threads in (1, 2):
             with Server(io_threads=threads) as server, server.client() as client:
                 counts = set()

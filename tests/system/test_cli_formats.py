@@ -78,6 +78,11 @@ def main():
     next_reply[0] = b"*2\r\n:1\r\n$1\r\na\r\n"
     text, _ = cli.Terminal("-p", server.port, "GET", "k").rest()
     cli.expect(text, b'\x1b[2m1) \x1b[0m\x1b[36m(integer) 1\x1b[0m\r\n\x1b[2m2) \x1b[0m\x1b[32m"a"\x1b[0m\r\n', "colours")
+    next_reply[0] = b"*2\r\n-ERR no\r\n_\r\n"
+    text, _ = cli.Terminal("-p", server.port, "GET", "k").rest()
+    cli.expect(text, b"\x1b[2m1) \x1b[0m\x1b[31m(error) ERR no\x1b[0m\r\n\x1b[2m2) \x1b[0m\x1b[2m(nil)\x1b[0m\r\n",
+               "colours of an error and of nothing")
+    next_reply[0] = b"*2\r\n:1\r\n$1\r\na\r\n"
     text, _ = cli.Terminal("-p", server.port, "GET", "k", NO_COLOR="1").rest()
     cli.expect(text, b'1) (integer) 1\r\n2) "a"\r\n', "NO_COLOR")
 

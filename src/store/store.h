@@ -68,7 +68,8 @@ struct segment {
     uint64_t expires_first_ms;
     uint64_t expires_last_ms;
     _Atomic uint64_t spaces_mask; /* cursors look at it without the lock */
-    uint64_t marked_end;          /* end of the last MARK */
+    uint64_t marked_end;          /* end of the last MARK, */
+    uint64_t marked_sequence;     /* and up to where it vouches: not for what came while it was synced */
     bool sealed;
     bool listed;     /* belongs into the manifest */
     bool was_listed; /* a manifest on disk may name it: its file goes only when none does (T6) */

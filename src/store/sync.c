@@ -108,14 +108,16 @@ static void append_mark(struct store *store, const struct sync_plan *plan)
     mutex_lock(&store->write_lock);
     struct segment *tail = store->tail;
     const uint64_t end = tail != NULL ? atomic_load(&tail->end) : 0;
-    const bool is_new = tail == plan->tail && plan->tail_end > tail->marked_end;
+    const bool is_new = tail == plan->tail && plan->sequence > tail->marked_sequence;
     const bool has_room = tail != NULL && end + record_size(&record) <= tail->capacity &&
                           end + record_size(&record) <=
                               (tail->written ? atomic_load(&tail->allocated) : atomic_load(&tail->granted));
     uint64_t unused;
     if (is_new && has_room && atomic_load(&store->failed) == STAVE_OK &&
-        writer_append(store, &record, NULL, value, &unused) == STAVE_OK)
+        writer_append(store, &record, NULL, value, &unused) == STAVE_OK) {
         tail->marked_end = atomic_load(&tail->end);
+        tail->marked_sequence = plan->sequence;
+    }
     mutex_unlock(&store->write_lock);
 }
 

@@ -349,17 +349,25 @@ static uint64_t sync_due(struct store *store, bool interval_is_over)
     return wanted > atomic_load(&store->durable_sequence) ? wanted : 0;
 }
 
+/* The end of a tail whose last mark is durable; another tail may end at the same offset. */
+struct synced_end {
+    uint64_t identity;
+    uint64_t end;
+};
+
 /* The mark after the last sync becomes durable when nothing more is written. */
-static void sync_mark_when_idle(struct store *store, uint64_t *synced_end)
+static void sync_mark_when_idle(struct store *store, struct synced_end *synced)
 {
     mutex_lock(&store->write_lock);
-    const uint64_t end = store->tail != NULL ? atomic_load(&store->tail->end) : 0;
-    const bool is_idle = store->tail != NULL && store->tail->marked_end == end && end != *synced_end &&
+    struct synced_end now = {0, 0};
+    if (store->tail != NULL) now = (struct synced_end){store->tail->identity, atomic_load(&store->tail->end)};
+    const bool is_new = now.identity != synced->identity || now.end != synced->end;
+    const bool is_idle = store->tail != NULL && store->tail->marked_end == now.end && is_new &&
                          store->options.sync != STAVE_SYNC_NONE;
     mutex_unlock(&store->write_lock);
     if (!is_idle) return;
     lead_begin(store);
-    if (atomic_load(&store->failed) == STAVE_OK && sync_once(store, false) == STAVE_OK) *synced_end = end;
+    if (atomic_load(&store->failed) == STAVE_OK && sync_once(store, false) == STAVE_OK) *synced = now;
     lead_end(store);
 }
 
@@ -384,7 +392,7 @@ static bool interval_is_over(struct store *store, uint64_t *interval_began_ns)
 void syncer_run(void *context)
 {
     struct store *store = context;
-    uint64_t synced_end = 0;
+    struct synced_end synced = {0, 0};
     uint64_t interval_began_ns = clock_monotonic_ns();
     for (;;) {
         const uint64_t nap_end = clock_monotonic_ns() + IDLE_NS;
@@ -403,7 +411,7 @@ void syncer_run(void *context)
         if (asked) (void)syncer_turn_segments(store);
         const uint64_t due = sync_due(store, interval_is_over(store, &interval_began_ns));
         if (due != 0) (void)sync_to(store, due);
-        if (!asked && due == 0) sync_mark_when_idle(store, &synced_end);
+        if (!asked && due == 0) sync_mark_when_idle(store, &synced);
         if (tail_is_old(store)) background_wake_syncer(store);
     }
 }

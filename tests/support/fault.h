@@ -116,6 +116,12 @@ void fault_power_end(void);
 /* Syncs are counted, fail and are recorded, but are not asked of the disk: where they are modelled. */
 void fault_skip_syncs(void);
 
+/*
+ * From now on files take no blocks for what is allocated, nor for large writes of zeroes: sizes can be tested
+ * that no disk has room for.
+ */
+void fault_sparse_files(bool sparse);
+
 /* For system_faulty.c and memory_faulty.c. */
 
 enum fault_action { FAULT_NONE, FAULT_FAIL, FAULT_SHORT };

@@ -5,7 +5,10 @@
 #include "os/system.h"
 
 #include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "support/fault.h"
 
@@ -13,7 +16,7 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-enum { MS_PER_SECOND = 1000 };
+enum { MS_PER_SECOND = 1000, SPARSE_SIZE_MIN = 64 << 10, BLOCK_SIZE = 4096 };
 
 int __real_system_open(int dir_fd, const char *name, int flags, mode_t mode);
 int __wrap_system_open(int dir_fd, const char *name, int flags, mode_t mode);
@@ -114,12 +117,63 @@ ssize_t __wrap_system_write(int fd, const void *data, size_t size)
     return result;
 }
 
+static _Atomic bool files_are_sparse;
+
+void fault_sparse_files(bool sparse)
+{
+    atomic_store(&files_are_sparse, sparse);
+}
+
+/* Extends the file if need be; what is read there is zeroes. Mode 0: FALLOC_FL_KEEP_SIZE is not used. */
+static int reach(int fd, uint64_t end)
+{
+    struct stat stat;
+    if (__real_system_fstat(fd, &stat) != 0) return -1;
+    return (uint64_t)stat.st_size >= end ? 0 : __real_system_ftruncate(fd, end);
+}
+
+/* No block of the file has data from `offset` on. */
+static bool is_empty(int fd, uint64_t offset, uint64_t size)
+{
+    const off_t next = lseek(fd, (off_t)offset, SEEK_DATA);
+    return next < 0 ? errno == ENXIO : (uint64_t)next >= offset + size;
+}
+
+/* Zeroes for whole blocks that are not there: the file is as it would be, and takes no room. */
+static bool is_hole(int fd, const void *data, size_t size, uint64_t offset)
+{
+    const char *bytes = data;
+    if (!atomic_load(&files_are_sparse) || size < SPARSE_SIZE_MIN || offset % BLOCK_SIZE != 0) return false;
+    return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0 && is_empty(fd, offset, size);
+}
+
+/* A large transfer begins with what leads to the next block, so that the rest can be a hole. */
+static size_t first_part(size_t size, uint64_t offset)
+{
+    const bool splits = atomic_load(&files_are_sparse) && size > SPARSE_SIZE_MIN && offset % BLOCK_SIZE != 0;
+    return splits ? (size_t)(BLOCK_SIZE - offset % BLOCK_SIZE) : size;
+}
+
+/* Zeroes that the kernel would bring page by page; -1: there may be data. */
+static ssize_t read_hole(int fd, void *data, size_t size, uint64_t offset)
+{
+    struct stat stat;
+    if (!atomic_load(&files_are_sparse) || __real_system_fstat(fd, &stat) != 0) return -1;
+    const uint64_t end = (uint64_t)stat.st_size;
+    if (end <= offset || !is_empty(fd, offset, size)) return -1;
+    const size_t count = end - offset < size ? (size_t)(end - offset) : size;
+    memset(data, 0, count);
+    return (ssize_t)count;
+}
+
 ssize_t __wrap_system_pread(int fd, void *data, size_t size, uint64_t offset)
 {
     const enum fault_action action = fault_before(FAULT_READ);
     if (action == FAULT_FAIL) return -1;
-    const ssize_t result =
-        __real_system_pread(fd, data, action == FAULT_SHORT ? (size + 1) / 2 : size, offset);
+    const ssize_t zeroes = read_hole(fd, data, size, offset);
+    if (zeroes >= 0) return zeroes;
+    const ssize_t result = __real_system_pread(
+        fd, data, action == FAULT_SHORT ? (size + 1) / 2 : first_part(size, offset), offset);
     fault_after(FAULT_READ);
     return result;
 }
@@ -128,8 +182,9 @@ ssize_t __wrap_system_pwrite(int fd, const void *data, size_t size, uint64_t off
 {
     const enum fault_action action = fault_before(FAULT_WRITE);
     if (action == FAULT_FAIL) return -1;
-    const ssize_t result =
-        __real_system_pwrite(fd, data, action == FAULT_SHORT ? (size + 1) / 2 : size, offset);
+    if (is_hole(fd, data, size, offset)) return reach(fd, offset + size) == 0 ? (ssize_t)size : -1;
+    const size_t part = action == FAULT_SHORT ? (size + 1) / 2 : first_part(size, offset);
+    const ssize_t result = __real_system_pwrite(fd, data, part, offset);
     fault_after(FAULT_WRITE);
     return result;
 }
@@ -145,6 +200,7 @@ ssize_t __wrap_system_preadv_nowait(int fd, const struct iovec *vectors, int cou
 int __wrap_system_fallocate(int fd, int mode, uint64_t offset, uint64_t size)
 {
     if (fault_before(FAULT_ALLOCATE) == FAULT_FAIL) return -1;
+    if (atomic_load(&files_are_sparse) && mode == 0) return reach(fd, offset + size);
     const int result = __real_system_fallocate(fd, mode, offset, size);
     fault_after(FAULT_ALLOCATE);
     return result;

@@ -217,7 +217,7 @@ static void a_stale_checkpoint_beside_newer_segments_brings_nothing_back(void **
     }
 }
 
-/* "sizes across 2 and 4 GiB": takes 5 GiB of disk. */
+/* "sizes across 2 and 4 GiB": takes 5 GiB of disk; fault/test_sizes.c jumps over most of them. */
 static void sizes_across_2_and_4_gib_are_right(void **state)
 {
     struct fixture *fixture = *state;

@@ -532,23 +532,24 @@ static void puts_and_deletes_race_the_moves(void **state)
 }
 
 /*
- * An output ends at so many records, too: nine of them, far below half a segment, are not merged again. (P8)
+ * An output ends at so many records, too: nine of them (two under a thread sanitizer), far below half a
+ * segment, are not merged again. (P8)
  */
 static void outputs_that_end_for_their_records_are_not_merged_again(void **state)
 {
     struct fixture *fixture = *state;
-    if (TEST_SLOWNESS > 1) skip();
+    const uint32_t count = 600007 / TEST_SLOWNESS;
     fixture->options.segment_size = UINT64_C(64) << 20;
     reopen_manual(fixture);
-    for (uint32_t i = 0; i < 600007; i++)
+    for (uint32_t i = 0; i < count; i++)
         assert_int_equal(stave_put(fixture->store, stave_bytes(&i, sizeof(i)), stave_bytes("", 0)), STAVE_OK);
     compact(fixture, STAVE_COMPACT_ALL);
     const struct stave_stats before = stats_of(fixture->store);
     compact(fixture, 0);
     const struct stave_stats after = stats_of(fixture->store);
-    assert_true(before.segment_count > 9);
+    assert_true(before.segment_count > (TEST_SLOWNESS == 1 ? 9 : TEST_SLOWNESS == 2 ? 5 : 2));
     assert_true(after.compaction_written == before.compaction_written);
-    assert_int_equal(stave_count(fixture->store), 600007);
+    assert_int_equal(stave_count(fixture->store), count);
 }
 
 int main(void)

@@ -2,6 +2,10 @@
 /*
  * P8: memory a key, as the system counts it. A thread looks at all private memory of the process, every few
  * milliseconds and whatever the store is at, and keeps the most.
+ *
+ * A sanitizer's shadow and freed blocks that it keeps are private memory, too, several times the store's own,
+ * and what the store asked for says nothing of what the system gave: there the same is done with fewer keys,
+ * and only looked at for what a sanitizer finds.
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -13,6 +17,7 @@
 
 #define BYTES_A_KEY 16
 #define KEYS_MIN UINT64_C(1000000) /* from here on the promise holds; below, it is this many times 16 */
+#define KEYS_SANITIZED UINT64_C(50000)
 #define NAP_NS UINT64_C(2000000)
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -84,7 +89,7 @@ static void watch_end(struct watch *watch, const char *what)
     const uint64_t memory = atomic_load(&watch->most_memory);
     (void)fprintf(stderr, "%s: at most %.2f bytes a key, of %llu keys\n", what,
                   (double)memory / (double)(count > KEYS_MIN ? count : KEYS_MIN), (unsigned long long)count);
-    if (atomic_load(&watch->most) > UINT64_C(1) << 40)
+    if (!IS_SANITIZED && atomic_load(&watch->most) > UINT64_C(1) << 40)
         fail_msg("%s: %llu keys took %llu bytes", what, (unsigned long long)count,
                  (unsigned long long)memory);
 }
@@ -130,8 +135,7 @@ static struct stave_options memory_options(void)
 static void a_store_takes_16_bytes_a_key_of_private_memory_at_every_moment(void **state)
 {
     (void)state;
-    if (IS_SANITIZED) skip();
-    const uint64_t count = environment_number("STAVE_TEST_KEYS", 1150000);
+    const uint64_t count = environment_number("STAVE_TEST_KEYS", IS_SANITIZED ? KEYS_SANITIZED : 1150000);
     const struct stave_options options = memory_options();
     struct scratch scratch;
     struct watch watch;
@@ -156,8 +160,7 @@ static void a_store_takes_16_bytes_a_key_of_private_memory_at_every_moment(void 
 static void an_open_after_a_kill_takes_16_bytes_a_key(void **state)
 {
     (void)state;
-    if (IS_SANITIZED) skip();
-    const uint64_t count = environment_number("STAVE_TEST_KEYS", KEYS_MIN);
+    const uint64_t count = environment_number("STAVE_TEST_KEYS", IS_SANITIZED ? KEYS_SANITIZED : KEYS_MIN);
     const struct stave_options options = memory_options();
     struct scratch scratch;
     struct watch watch;

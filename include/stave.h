@@ -581,8 +581,9 @@ STAVE_API enum stave_status stave_refresh(struct stave *store);
 /* 11. Upkeep. */
 
 /*
- * Long work reports bytes here, at least every 16 MiB; true cancels it (STAVE_CANCELLED, nothing lost). The
- * callback may read the store that is being worked on, and not write to it: a write may wait for the work.
+ * Long work reports bytes here, at least every 16 MiB (stave_check and stave_salvage: not within a value);
+ * true cancels it (STAVE_CANCELLED, nothing lost). The callback may read the store that is being worked on,
+ * and not write to it: a write may wait for the work.
  */
 typedef bool (*stave_progress_call)(void *context, uint64_t done, uint64_t total);
 
@@ -590,7 +591,10 @@ enum stave_compact_flags {
     STAVE_COMPACT_ALL = 1, /* rewrite every sealed segment, not only those past dead_ratio_percent */
 };
 
-/* Compacts in the calling thread. The tail is closed first, so that it takes part. */
+/*
+ * Compacts in the calling thread. The tail is closed first, so that it takes part, unless the disk is too
+ * full for the next one. A segment that cannot be read stays: STAVE_CORRUPT or STAVE_IO, after all others.
+ */
 STAVE_API enum stave_status stave_compact(struct stave *store, uint32_t flags, stave_progress_call progress,
                                           void *context);
 
@@ -675,7 +679,7 @@ typedef bool (*stave_damage_call)(void *context, const struct stave_damage *dama
 /*
  * Reads every byte of a store that nobody has open for writing, changes nothing, and reports each damage.
  * `damage` and `progress` may be NULL. Result STAVE_OK, STAVE_CORRUPT if there was damage that is not
- * harmless, or a failure to read.
+ * harmless, STAVE_LOCKED if somebody has it open for writing, or a failure to read.
  */
 STAVE_API enum stave_status stave_check(const char *path, stave_damage_call damage,
                                         stave_progress_call progress, void *context,

@@ -296,6 +296,65 @@ static void check_and_salvage_can_be_stopped(void **state)
     assert_int_equal(stave_check(fixture->scratch.store, note_damage, NULL, &damages, NULL), STAVE_CANCELLED);
 }
 
+#define REPORT_SIZE_MAX (UINT64_C(16) << 20) /* stave.h, section 11 */
+
+struct reports {
+    struct stave *store; /* the one worked on, if it is open */
+    uint64_t count;
+    uint64_t done;
+    uint64_t gap; /* the largest */
+};
+
+static bool note_report(void *context, uint64_t done, uint64_t total)
+{
+    struct reports *reports = context;
+    struct stave_value value = {0};
+    assert_true(done >= reports->done && done <= total);
+    if (done - reports->done > reports->gap) reports->gap = done - reports->done;
+    reports->done = done;
+    reports->count++;
+    if (reports->store == NULL) return false;
+    assert_int_equal(stave_get(reports->store, stave_text("k0"), &value), STAVE_OK);
+    stave_free(value.data);
+    return false;
+}
+
+/* `done` grows by whole records. */
+static void expect_reports(const struct reports *reports, uint64_t size, uint64_t value_size)
+{
+    assert_true(reports->count > 0);
+    assert_true(reports->gap <= REPORT_SIZE_MAX + value_size);
+    assert_true(reports->done + REPORT_SIZE_MAX + value_size >= size);
+}
+
+/*
+ * Long work reports at least every 16 MiB, if not within a value, and its callback may read the store. (P11)
+ */
+static void long_work_reports_every_16_mib(void **state)
+{
+    enum { MIB = 1 << 20, COUNT = 24, LARGE = 40 * MIB };
+    struct fixture *fixture = *state;
+    char path[SCRATCH_PATH_SIZE];
+    scratch_path(&fixture->scratch, "salvaged", path);
+    fixture->options.segment_size = UINT64_C(64) << 20;
+    fixture->options.manual_compaction = true;
+    fixture->options.sync = STAVE_SYNC_NONE;
+    fixture_reopen(fixture);
+    fixture_fill(fixture->store, "large", 1, LARGE, 1);
+    fixture_fill(fixture->store, "k", COUNT, MIB, 1);
+    struct reports reports = {.store = fixture->store};
+    assert_int_equal(stave_compact(fixture->store, STAVE_COMPACT_ALL, note_report, &reports), STAVE_OK);
+    expect_reports(&reports, LARGE + COUNT * (uint64_t)MIB, LARGE);
+    fixture_close(fixture);
+    reports = (struct reports){.store = NULL};
+    assert_int_equal(stave_check(fixture->scratch.store, NULL, note_report, &reports, NULL), STAVE_OK);
+    expect_reports(&reports, LARGE + COUNT * (uint64_t)MIB, LARGE);
+    reports = (struct reports){.store = NULL};
+    assert_int_equal(stave_salvage(fixture->scratch.store, path, NULL, note_report, &reports, NULL, NULL),
+                     STAVE_OK);
+    expect_reports(&reports, LARGE + COUNT * (uint64_t)MIB, LARGE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +368,7 @@ int main(void)
         FIXTURE_TEST(a_missing_and_a_short_segment_are_reported),
         FIXTURE_TEST(a_damaged_checkpoint_is_harmless),
         FIXTURE_TEST(check_and_salvage_can_be_stopped),
+        FIXTURE_TEST(long_work_reports_every_16_mib),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

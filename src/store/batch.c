@@ -380,6 +380,14 @@ static enum stave_status check_all(struct stave_batch *batch, const struct plan 
     return STAVE_OK;
 }
 
+/* Nothing in it asks for room that stays: it may use what is kept for deletes. (P9) */
+static bool only_deletes(const struct stave_batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        if (batch->entries[i].kind == ENTRY_PUT) return false;
+    return true;
+}
+
 /* What a write finds is what an earlier one of the same key left. Returns bytes and records of the log. */
 static uint64_t resolve(struct stave_batch *batch, uint32_t *ret_count)
 {
@@ -488,7 +496,7 @@ static enum stave_status commit_locked(struct stave_batch *batch, const struct p
     uint64_t size = resolve(batch, &count);
     if (count == 0) return STAVE_OK;
     bool waited = false;
-    status = writer_make_room(store, size + record_size(&header), false, &waited);
+    status = writer_make_room(store, size + record_size(&header), only_deletes(batch), &waited);
     if (status == STAVE_OK) status = keydir_reserve(&store->keydir, batch->count);
     if (status == STAVE_OK && waited) {
         status = check_all(batch, plan);
@@ -509,6 +517,7 @@ enum stave_status stave_batch_commit(struct stave_batch *batch, const struct sta
     struct plan *plan = memory_alloc(sizeof(*plan));
     if (plan == NULL) return no_memory(batch);
     uint64_t sequence = store_newest(store);
+    bool may_come_back = only_deletes(batch);
     do {
         plan->now_ms = moment_of(write == NULL ? 0 : write->now_ms);
         status = prepare(batch, plan);
@@ -520,6 +529,7 @@ enum stave_status stave_batch_commit(struct stave_batch *batch, const struct sta
                 sync_tell_failed(store); /* it may have been this batch: B1 */
         }
         release_large(batch);
+        if (status == STAVE_FULL && may_come_back) status = operation_relief(store, &may_come_back);
     } while (status == STAVE_WOULD_BLOCK);
     memory_free(plan);
     if (status != STAVE_OK) return status;

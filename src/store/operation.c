@@ -225,18 +225,22 @@ static enum stave_status attempt(struct store *store, struct change *change, uin
     return status;
 }
 
+enum stave_status operation_relief(struct store *store, bool *may_come_back)
+{
+    *may_come_back = pressure_relief(store); /* once more in any case: a turn under way may have gained */
+    return STAVE_WOULD_BLOCK;
+}
+
 enum stave_status operation_write(struct store *store, struct change *change, uint64_t *ret_sequence)
 {
     const struct stave_write asked = change->write;
     uint64_t sequence = 0;
-    bool may_come_back = true; /* room, on a full disk */
+    bool may_come_back = change->kind == RECORD_TOMBSTONE;
     enum stave_status status;
     do {
         change->write = asked;
         status = attempt(store, change, &sequence);
-        if (status != STAVE_FULL || change->kind != RECORD_TOMBSTONE || !may_come_back) continue;
-        may_come_back = pressure_relief(store); /* once more in any case: a turn under way may have gained */
-        status = STAVE_WOULD_BLOCK;
+        if (status == STAVE_FULL && may_come_back) status = operation_relief(store, &may_come_back);
     } while (status == STAVE_WOULD_BLOCK);
     segment_discard(store, change->large);
     if (status != STAVE_OK) return status;

@@ -91,6 +91,12 @@ uint64_t change_log_size(const struct change *change);
 enum stave_status change_apply(struct store *store, struct change *change, uint8_t record_flags,
                                uint64_t *ret_sequence, uint64_t *ret_location);
 
+/*
+ * No lock held. A write that frees has found the disk full: waits for a turn of compaction, for as long as
+ * turns gain something and once more. Result STAVE_WOULD_BLOCK: try again.
+ */
+enum stave_status operation_relief(struct store *store, bool *may_come_back);
+
 /* The whole path of one write. */
 enum stave_status operation_write(struct store *store, struct change *change, uint64_t *ret_sequence);
 /* No lock held: waits for durability as flags and sync mode ask. */

@@ -173,11 +173,11 @@ enum stave_tail {
  *
  * `size` is sizeof(struct stave_options), so that the struct can grow; a smaller one means an older caller.
  *
- * Files take at most `disk_ratio_percent` of the live bytes (110 at least), four times segment_size, 2 MiB
- * and 20 bytes a key: writes wait for compaction before they take more. Live bytes are those of whole
- * records (stats: live_size), a value that is being written included. Not counted is what compaction may not
- * take: what feed_retention_size keeps, damaged segments, files that a view or a feed still uses; and after
- * deletes it takes as long as compaction needs (P9).
+ * Files take at most `disk_ratio_percent` of the live bytes (110 at least), four times segment_size, 2 MiB,
+ * 20 bytes a key and 5 KiB a segment: writes wait for compaction before they take more. Live bytes are those
+ * of whole records (stats: live_size), values that are being written included. Not counted is what compaction
+ * may not take: what feed_retention_size keeps, damaged segments, files that a view or a feed still uses; and
+ * after deletes it takes as long as compaction needs (P9).
  */
 struct stave_options {
     size_t size;

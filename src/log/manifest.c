@@ -41,8 +41,7 @@ enum {
     MANIFEST_SIZE_MIN = HEADER_SIZE + CHECKSUM_SIZE,
     MANIFEST_SIZE_MAX =
         MANIFEST_SIZE_MIN + MANIFEST_SPACE_MAX * SPACE_SIZE + MANIFEST_SEGMENT_MAX * SEGMENT_SIZE,
-    SPARE_STEP = 65536,
-    SPARE_LEAST = 4096,
+    SPARE_PAGE = 4096,
 };
 
 static const uint8_t magic[8] = {'S', 'T', 'A', 'V', 'E', 'M', 'A', 'N'};
@@ -588,7 +587,7 @@ enum stave_status manifest_ensure_spare(const struct dir *dir, const struct mani
                                         struct error *error)
 {
     const uint64_t size = manifest_size(manifest);
-    const uint64_t wanted = align_up(size + size / 4, SPARE_STEP);
+    const uint64_t wanted = align_up(size + size / 4 + SPARE_PAGE, SPARE_PAGE);
     struct file file = FILE_NONE;
     uint64_t has = 0;
 
@@ -599,7 +598,7 @@ enum stave_status manifest_ensure_spare(const struct dir *dir, const struct mani
     if (status != STAVE_OK) goto done;
     if (has < wanted) status = file_allocate(&file, 0, wanted, error);
     if (status == STAVE_FULL) { /* on a full disk what the next one needs, and a few segments more */
-        const uint64_t least = align_up(size + SPARE_LEAST, SPARE_LEAST);
+        const uint64_t least = align_up(size + SPARE_PAGE, SPARE_PAGE);
         status = has >= least ? STAVE_OK : file_allocate(&file, 0, least, error);
     }
 

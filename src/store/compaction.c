@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/bytes.h"
 #include "base/memory.h"
 #include "log/scan.h"
 #include "os/clock.h"
@@ -393,7 +394,8 @@ static enum stave_status run_pick(struct run *run, uint64_t *ret_gained)
     const uint64_t written = run->output.written;
     output_free(run->store, &run->output);
     if (status == STAVE_OK) {
-        *ret_gained = run->pick.size > written ? run->pick.size - written : 0;
+        const uint64_t kept = written > 0 ? align_up(written + SEGMENT_HEADER_SIZE, MAP_PAGE_SIZE) : 0;
+        *ret_gained = run->pick.taken > kept ? run->pick.taken - kept : 0;
         if (run->pick.is_dead) run->store->has_strays = true;
         (void)reserve_keep(run->store);
     } else if (status != STAVE_CANCELLED && run->error.status != STAVE_OK) {
@@ -413,6 +415,7 @@ static enum stave_status run_once(struct store *store, enum pick_mode mode, uint
     run->output = OUTPUT_NONE;
     pace_begin(&run->pace, progress == NULL);
     segments_reap(store);
+    if (mode == PICK_FULL) (void)reserve_keep(store); /* what room there is counts */
     mutex_lock(&store->write_lock);
     compaction_pick(store, mode, id_end, &run->pick);
     mutex_unlock(&store->write_lock);
@@ -448,11 +451,13 @@ static enum stave_status relieve(struct store *store, uint32_t id_end, struct pr
     return status;
 }
 
-void compaction_drop_dead(struct store *store)
+bool compaction_relieve(struct store *store)
 {
     uint64_t unused;
-    enum stave_status status = STAVE_OK;
-    while (status == STAVE_OK) status = run_once(store, PICK_DEAD, UINT32_MAX, NULL, &unused);
+    mutex_lock(&store->upkeep_lock);
+    const enum stave_status status = run_once(store, PICK_FULL, UINT32_MAX, NULL, &unused);
+    mutex_unlock(&store->upkeep_lock);
+    return status == STAVE_OK;
 }
 
 static bool is_dead_large_of(const struct segment *segment, const struct segment *log)
@@ -480,8 +485,8 @@ bool compaction_turn(struct store *store)
     if (store->options.manual_compaction || atomic_load(&store->failed) != STAVE_OK) return false;
     uint64_t gained = 0;
     pressure_turn_begin(store);
-    enum stave_status status = run_or_relieve(store, PICK_DUE, UINT32_MAX, NULL, &gained);
-    if (status == STAVE_END) status = relieve(store, UINT32_MAX, NULL, &gained);
+    enum stave_status status = relieve(store, UINT32_MAX, NULL, &gained);
+    if (status == STAVE_END) status = run_or_relieve(store, PICK_DUE, UINT32_MAX, NULL, &gained);
     const bool has_gained =
         (status == STAVE_OK && gained > 0) || (status == STAVE_END && release_large(store));
     pressure_turn_end(store, has_gained);

@@ -31,14 +31,14 @@ enum pick_mode {
     PICK_DUE,  /* what the options ask for */
     PICK_FULL, /* the disk is full: what gives most back for the least copying */
     PICK_ALL,  /* every segment, oldest first */
-    PICK_DEAD, /* only what is wholly dead */
 };
 
 struct pick {
     struct segment *victims[COMPACTION_VICTIM_MAX];
     size_t count;
-    uint64_t size; /* of the victims */
-    bool is_dead;  /* nothing in them is needed: they are removed without being read */
+    uint64_t size;  /* of the victims */
+    uint64_t taken; /* by their files, in whole pages */
+    bool is_dead;   /* nothing in them is needed: they are removed without being read */
 };
 
 /* write_lock. Victims among the segments with an id below `id_end`; count 0: nothing is to be done. */
@@ -122,8 +122,8 @@ struct pace {
 void pace_begin(struct pace *pace, bool in_background);
 enum stave_status pace_wait(struct store *store, struct pace *pace, uint64_t size);
 
-/* Alone at open, on a full disk: removes what is wholly dead, which takes no room. */
-void compaction_drop_dead(struct store *store);
+/* Alone at open, on a full disk. True: some room has come back. */
+bool compaction_relieve(struct store *store);
 
 /* ------------------------------------------------------------------ compaction_output.c */
 

@@ -11,10 +11,12 @@
 
 #include <stdlib.h>
 
+#include "base/bytes.h"
 #include "base/memory.h"
 #include "os/clock.h"
 #include "store/background.h"
 #include "store/pressure.h"
+#include "store/reserve.h"
 
 enum {
     SMALL_COUNT_MAX = 8,                                  /* small segments that are left alone */
@@ -290,14 +292,6 @@ static bool relieves_the_disk(const struct store *store, const struct survey *su
     return candidate->dead > 0 && candidate->dead >= candidate->size / 200 * (ratio - 100) * 100 / ratio;
 }
 
-static bool gives_something_back(const struct store *store, const struct survey *survey,
-                                 const struct candidate *candidate)
-{
-    (void)store;
-    (void)survey;
-    return candidate->dead > 0;
-}
-
 static bool is_small(const struct store *store, const struct survey *survey,
                      const struct candidate *candidate)
 {
@@ -325,6 +319,7 @@ static void add(struct pick *pick, const struct candidate *candidate)
 {
     pick->victims[pick->count++] = candidate->segment;
     pick->size += candidate->size;
+    pick->taken += align_up(atomic_load(&candidate->segment->end), MAP_PAGE_SIZE);
 }
 
 /*
@@ -385,6 +380,86 @@ static bool take_due(struct store *store, struct survey *survey, struct pick *pi
     return take_oldest(survey, pick) || take_small(store, survey, pick);
 }
 
+/* ------------------------------------------------------------------ a full disk */
+
+/* What compaction of a set of segments needs and gives, in whole pages where the disk counts in them. */
+struct relief {
+    uint64_t room;    /* for the output at the most: `expected` of the run, and a header */
+    uint64_t records; /* likewise */
+    uint64_t taken;   /* by the victims */
+    uint64_t kept;    /* by the output, as far as can be told */
+};
+
+static struct relief relief_with(struct relief relief, const struct candidate *candidate)
+{
+    const struct segment *segment = candidate->segment;
+    relief.room += segment->live_size + segment->tombstone_size;
+    relief.records += segment->record_count;
+    relief.taken += align_up(atomic_load(&segment->end), MAP_PAGE_SIZE);
+    relief.kept += candidate->live;
+    return relief;
+}
+
+static uint64_t gain_of(const struct relief *relief)
+{
+    const uint64_t kept = align_up(relief->kept, MAP_PAGE_SIZE);
+    return relief->taken > kept ? relief->taken - kept : 0;
+}
+
+/* One output, which RESERVE holds. */
+static bool can_be_had(const struct store *store, const struct relief *relief)
+{
+    const uint64_t capacity = store->options.segment_size;
+    const uint64_t room = reserve_room(store);
+    return relief->room <= (room < capacity ? room : capacity) &&
+           relief->records <= compaction_move_max(store);
+}
+
+static bool is_mostly_dead(const struct candidate *candidate)
+{
+    return candidate->live < align_up(atomic_load(&candidate->segment->end), MAP_PAGE_SIZE) / 2;
+}
+
+/* The emptiest together; they may be small ones of which each for itself has no page to give. */
+static bool take_emptiest(const struct store *store, const struct survey *survey, struct pick *pick)
+{
+    struct relief relief = {.room = SEGMENT_HEADER_SIZE, .kept = SEGMENT_HEADER_SIZE};
+    *pick = (struct pick){.count = 0};
+    for (size_t i = 0; i < survey->count && pick->count < COMPACTION_VICTIM_MAX; i++) {
+        const struct candidate *candidate = &survey->candidates[i];
+        const struct relief with = relief_with(relief, candidate);
+        if (!is_mostly_dead(candidate) || !can_be_had(store, &with)) continue;
+        relief = with;
+        add(pick, candidate);
+    }
+    return gain_of(&relief) > 0;
+}
+
+/* The one that gives most back. */
+static bool take_most_dead(const struct store *store, const struct survey *survey, struct pick *pick)
+{
+    const struct relief none = {.room = SEGMENT_HEADER_SIZE, .kept = SEGMENT_HEADER_SIZE};
+    uint64_t most = 0;
+    *pick = (struct pick){.count = 0};
+    for (size_t i = 0; i < survey->count; i++) {
+        const struct relief relief = relief_with(none, &survey->candidates[i]);
+        if (gain_of(&relief) <= most || !can_be_had(store, &relief)) continue;
+        most = gain_of(&relief);
+        *pick = (struct pick){.count = 0};
+        add(pick, &survey->candidates[i]);
+    }
+    return pick->count > 0;
+}
+
+/* D4 */
+static void take_relief(const struct store *store, struct survey *survey, struct pick *pick)
+{
+    order(survey, by_emptiness);
+    if (take_dead(survey, pick) || take_emptiest(store, survey, pick) || take_most_dead(store, survey, pick))
+        return;
+    *pick = (struct pick){.count = 0};
+}
+
 void compaction_pick(struct store *store, enum pick_mode mode, uint32_t id_end, struct pick *ret_pick)
 {
     struct survey survey;
@@ -392,18 +467,11 @@ void compaction_pick(struct store *store, enum pick_mode mode, uint32_t id_end, 
     if (!survey_take(store, id_end, &survey)) return;
     switch (mode) {
     case PICK_DUE: (void)take_due(store, &survey, ret_pick); break;
-    case PICK_FULL:
-        order(&survey, by_live_size);
-        if (!take_dead(&survey, ret_pick) && take(store, &survey, gives_something_back, 1, ret_pick)) {
-            ret_pick->count = 1;
-            ret_pick->size = atomic_load(&ret_pick->victims[0]->end) - SEGMENT_HEADER_SIZE;
-        }
-        break;
+    case PICK_FULL: take_relief(store, &survey, ret_pick); break;
     case PICK_ALL:
         order(&survey, by_age);
         if (!take_dead(&survey, ret_pick)) (void)take(store, &survey, is_any, 1, ret_pick);
         break;
-    case PICK_DEAD: (void)take_dead(&survey, ret_pick); break;
     }
     memory_free(survey.candidates);
 }

@@ -50,8 +50,8 @@ enum stave_status large_prepare(struct store *store, struct change *change)
     mutex_lock(&store->write_lock);
     (void)pressure_wait(store, capacity);
     mutex_unlock(&store->write_lock);
-    enum stave_status status =
-        segment_create(store, SEGMENT_LARGE, capacity, capacity, 0, false, &change->large, &error);
+    enum stave_status status = segment_create(store, SEGMENT_LARGE, capacity, capacity, 0,
+                                              RESERVE_FOR_NOTHING, &change->large, &error);
     if (status != STAVE_OK) return store_note_error(store, &error);
     change->large_expires = change->write.expires_at_ms != 0;
     const struct file *file = &change->large->file;

@@ -235,8 +235,8 @@ static enum stave_status start_writer(struct store *store, struct recovery *reco
     if (status == STAVE_FULL) {
         status = manifest_install(store, error);
         if (status == STAVE_OK) recovery_clean(recovery);
-        if (status == STAVE_OK) compaction_drop_dead(store); /* victims that a crash has left */
         if (status == STAVE_OK) status = writer_start(store, true, error);
+        while (status == STAVE_FULL && compaction_relieve(store)) status = writer_start(store, true, error);
     } else if (status == STAVE_OK) {
         recovery_clean(recovery);
     }

@@ -4,7 +4,8 @@
  *
  * The files of segments take at most disk_ratio_percent of live bytes and two segments (the tail, and one to
  * come) when a writer begins a new segment. What compaction is writing, at most one segment, and RESERVE, at
- * most another, come on top: four segments in all. CHECKPOINT and its successor take 9 bytes a key each.
+ * most another and a page or two for each, come on top: four segments in all. CHECKPOINT and its successor
+ * take 9 bytes a key each. Large values that are being written, all those of a batch, count as live.
  *
  * When that is reached, dead bytes are at least (ratio - 100) / ratio of the sealed segments, so that one of
  * them has that share or more, and compaction has something to gain. Where it has not (a feed's retention,

@@ -7,6 +7,29 @@
 
 #define RESERVE_FILE_NAME "RESERVE"
 
+/* The parts of RESERVE beside its goal (D1). */
+#define MANIFEST_PART (UINT64_C(32) << 10)
+#define TAIL_PART (UINT64_C(32) << 10)
+#define DELETE_PART (UINT64_C(32) << 10)
+#define SEGMENT_PART UINT64_C(4608) /* for each: a page (D4), and its lines in two manifests */
+
+/* What is left for others when a part has been used up. */
+static uint64_t floor_of(uint64_t goal, enum reserve_use use)
+{
+    switch (use) {
+    case RESERVE_FOR_DELETES: return goal + MANIFEST_PART + TAIL_PART;
+    case RESERVE_FOR_TAIL: return goal + MANIFEST_PART;
+    default: return 0;
+    }
+}
+
+static uint64_t whole(const struct store *store, uint64_t goal)
+{
+    const uint64_t parts = MANIFEST_PART + TAIL_PART + DELETE_PART;
+    const uint64_t segments = atomic_load(&store->reserve_segments) * SEGMENT_PART;
+    return align_up(goal + parts + segments, MAP_PAGE_SIZE);
+}
+
 static enum stave_status open_reserve(struct store *store, struct file *ret_file, uint64_t *ret_size,
                                       struct error *error)
 {
@@ -33,18 +56,13 @@ static enum stave_status allocate_up_to(const struct file *file, uint64_t wanted
     return status == STAVE_OK && *size < wanted ? STAVE_FULL : status;
 }
 
-/* reserve_lock. RESERVE_EXTRA comes back last, and at once: deletes go before it. */
+/* reserve_lock */
 static enum stave_status enlarge(struct store *store, uint64_t wanted, struct error *error)
 {
     struct file file = FILE_NONE;
     uint64_t size = 0;
     enum stave_status status = open_reserve(store, &file, &size, error);
-    const uint64_t goal = wanted - RESERVE_EXTRA;
-    if (status == STAVE_OK && size < wanted) {
-        status = file_allocate(&file, size, wanted - size, error);
-        if (status == STAVE_OK) size = wanted;
-        if (status == STAVE_FULL && size < goal) (void)allocate_up_to(&file, goal, &size, NULL);
-    }
+    if (status == STAVE_OK && size < wanted) status = allocate_up_to(&file, wanted, &size, error);
     if (status == STAVE_OK || status == STAVE_FULL) atomic_store(&store->reserve_size, size);
     (void)file_close(&file, NULL);
     return status;
@@ -55,7 +73,7 @@ enum stave_status reserve_cover(struct store *store, uint64_t size)
     const uint64_t goal = atomic_load(&store->reserve_goal);
     if (goal > size) size = goal;
     if (size == 0) return STAVE_OK;
-    const uint64_t wanted = align_up(size, MAP_PAGE_SIZE) + RESERVE_EXTRA;
+    const uint64_t wanted = whole(store, size);
     if (atomic_load(&store->reserve_size) >= wanted) return STAVE_OK;
     struct error error = ERROR_NONE;
     mutex_lock(&store->reserve_lock);
@@ -80,8 +98,22 @@ enum stave_status reserve_keep(struct store *store)
         if (end > goal) goal = end;
     }
     atomic_store(&store->reserve_goal, goal);
+    atomic_store(&store->reserve_segments, store->segment_count);
     mutex_unlock(&store->write_lock);
     return reserve_cover(store, 0);
+}
+
+bool reserve_lets_delete(const struct store *store)
+{
+    const uint64_t least = floor_of(atomic_load(&store->reserve_goal), RESERVE_FOR_DELETES);
+    return !atomic_load(&store->disk_is_full) || atomic_load(&store->reserve_size) > least;
+}
+
+uint64_t reserve_room(const struct store *store)
+{
+    const uint64_t size = atomic_load(&store->reserve_size);
+    const uint64_t goal = atomic_load(&store->reserve_goal);
+    return size < goal ? size : goal;
 }
 
 enum stave_status reserve_take(struct store *store, const char *name)
@@ -95,25 +127,29 @@ enum stave_status reserve_take(struct store *store, const char *name)
 
 void reserve_return(struct store *store, const char *name)
 {
+    struct file file = FILE_NONE;
+    uint64_t size = 0;
     mutex_lock(&store->reserve_lock);
     if (dir_exists(&store->dir, RESERVE_FILE_NAME, NULL) == STAVE_NOT_FOUND)
         (void)dir_rename(&store->dir, name, RESERVE_FILE_NAME, NULL);
     else
         (void)dir_unlink(&store->dir, name, NULL);
+    if (open_reserve(store, &file, &size, NULL) == STAVE_OK) atomic_store(&store->reserve_size, size);
+    (void)file_close(&file, NULL);
     mutex_unlock(&store->reserve_lock);
 }
 
-bool reserve_give(struct store *store, uint64_t size)
+bool reserve_give(struct store *store, uint64_t size, enum reserve_use use)
 {
     struct file file = FILE_NONE;
     uint64_t has = 0;
     bool is_given = false;
+    const uint64_t least = floor_of(atomic_load(&store->reserve_goal), use);
     mutex_lock(&store->reserve_lock);
-    if (file_open(&store->dir, RESERVE_FILE_NAME, true, &file, NULL) == STAVE_OK &&
-        file_size(&file, &has, NULL) == STAVE_OK && has > 0) {
+    if (open_reserve(store, &file, &has, NULL) == STAVE_OK && has > least) {
         const uint64_t left = has > size ? has - size : 0;
-        is_given = file_truncate(&file, left, NULL) == STAVE_OK;
-        if (is_given) atomic_store(&store->reserve_size, left);
+        is_given = left >= least && file_truncate(&file, left, NULL) == STAVE_OK;
+        atomic_store(&store->reserve_size, is_given ? left : has);
     }
     (void)file_close(&file, NULL);
     mutex_unlock(&store->reserve_lock);

@@ -2,20 +2,31 @@
 /*
  * RESERVE: blocks that are kept so that a full disk can be compacted and deleted out of. (P9)
  *
- *   D1  RESERVE is at least as large as each segment that compaction may have to copy, and RESERVE_EXTRA. A
- *       tail grows for puts, a large value is written, and a spare gets more than a delete needs, only while
- *       that holds: room that comes back goes to RESERVE first.
- *   D2  Compaction takes the blocks of RESERVE for an output when the disk has no others. The copies are no
+ *   D1  RESERVE is at least as large as each segment that compaction may have to copy (its goal), and holds
+ *       three parts more: for manifests, for a tail at open, for deletes. A tail grows for puts, and a large
+ *       value, a checkpoint or a whole spare is written, only while all of that is there. All room that comes
+ *       back goes to RESERVE first.
+ *   D2  Compaction takes all of RESERVE for an output when the disk has no other blocks. The copies are no
  *       larger than what they are made from, so that what the victims give back makes RESERVE again.
- *   D3  Deletes may always take free blocks: a tombstone is no larger than the record that it makes dead.
- *   D4  RESERVE_EXTRA of it is for what cannot wait: a tail at open, a manifest, a spare for deletes.
+ *   D3  Spares for deletes come out of the deletes' part, tails at open out of that and their own: neither
+ *       ever takes what compaction needs. Deletes use free blocks only while their part is not used up.
+ *   D4  The deletes' part holds a page for each segment. A tombstone is no larger than the record that it
+ *       makes dead, so that when the part is used up some segment has a whole page to give back, or several
+ *       that are nearly empty have: compaction always finds something then.
  */
 #ifndef STAVE_STORE_RESERVE_H
 #define STAVE_STORE_RESERVE_H
 
 #include "store/store.h"
 
-#define RESERVE_EXTRA (UINT64_C(64) << 10)
+/* What blocks of RESERVE are wanted for. */
+enum reserve_use {
+    RESERVE_FOR_NOTHING,
+    RESERVE_FOR_OUTPUT, /* D2 */
+    RESERVE_FOR_DELETES,
+    RESERVE_FOR_TAIL, /* of a store that is being opened */
+    RESERVE_FOR_MANIFEST,
+};
 
 /*
  * Any lock may be held but error_lock. Makes RESERVE large enough for what is sealed and for a segment of
@@ -26,12 +37,18 @@ enum stave_status reserve_cover(struct store *store, uint64_t size);
 /* No lock held. Looks how large it has to be by now, then the same. */
 enum stave_status reserve_keep(struct store *store);
 
+/* D3: on a full disk, whether deletes may still use blocks. */
+bool reserve_lets_delete(const struct store *store);
+
+/* Bytes that an output may have so that RESERVE holds it, and its goal need not grow for it. */
+uint64_t reserve_room(const struct store *store);
+
 /* RESERVE becomes the file `name`, which is not there. STAVE_NOT_FOUND: there is none. */
 enum stave_status reserve_take(struct store *store, const char *name);
 /* The file `name` becomes RESERVE again. */
 void reserve_return(struct store *store, const char *name);
 
-/* Gives `size` bytes of RESERVE back to the disk. False: it has none. */
-bool reserve_give(struct store *store, uint64_t size);
+/* Gives `size` bytes of RESERVE back to the disk. False: it has none for this use. */
+bool reserve_give(struct store *store, uint64_t size, enum reserve_use use);
 
 #endif

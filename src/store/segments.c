@@ -13,8 +13,8 @@
 #include "store/reserve.h"
 #include "store/sync.h"
 
-#define SEGMENT_COUNT_RESERVED 1024        /* of STAVE_SEGMENT_COUNT_MAX, for compaction and for opening */
-#define MANIFEST_ROOM (UINT64_C(16) << 10) /* of RESERVE, for each that finds no other */
+#define SEGMENT_COUNT_RESERVED 1024         /* of STAVE_SEGMENT_COUNT_MAX, for compaction and for opening */
+#define MANIFEST_GROWTH (UINT64_C(8) << 10) /* bytes that the next manifest may be larger */
 #define PREPARED_NAP_NS UINT64_C(20000)
 #define SLOT_TAKEN UINT32_MAX /* in slot_quarantine: given out, not in the slot table yet */
 
@@ -130,7 +130,7 @@ static enum stave_status take_reserve(struct store *store, struct segment *segme
 }
 
 static enum stave_status make_file(struct store *store, struct segment *segment, uint64_t allocate,
-                                   bool reserve, struct error *error)
+                                   enum reserve_use use, struct error *error)
 {
     char name[SEGMENT_FILE_NAME_SIZE];
     segment_file_name(segment->id, name);
@@ -140,10 +140,9 @@ static enum stave_status make_file(struct store *store, struct segment *segment,
     if (status == STAVE_OK) status = file_allocate(&segment->file, 0, allocate, error);
     if (status != STAVE_FULL) return status;
     atomic_store(&store->disk_is_full, true);
-    if (!reserve) return status;
-    if (segment->kind == SEGMENT_OUTPUT) return take_reserve(store, segment, name, allocate, error);
-    return reserve_give(store, allocate) ? file_allocate(&segment->file, 0, allocate, error)
-                                         : status; /* D4 */
+    if (use == RESERVE_FOR_OUTPUT) return take_reserve(store, segment, name, allocate, error);
+    const bool is_given = use != RESERVE_FOR_NOTHING && reserve_give(store, allocate, use);
+    return is_given ? file_allocate(&segment->file, 0, allocate, error) : status;
 }
 
 static enum stave_status write_header(struct store *store, struct segment *segment, struct error *error)
@@ -198,7 +197,7 @@ static void wait_until_prepared(const struct segment *segment)
 }
 
 enum stave_status segment_create(struct store *store, uint32_t kind, uint64_t capacity, uint64_t allocate,
-                                 uint64_t horizon, bool reserve, struct segment **ret_segment,
+                                 uint64_t horizon, enum reserve_use use, struct segment **ret_segment,
                                  struct error *error)
 {
     struct segment *segment = memory_alloc_zero(1, sizeof(*segment));
@@ -229,7 +228,7 @@ enum stave_status segment_create(struct store *store, uint32_t kind, uint64_t ca
     }
     status = take_identity(store, segment, error);
     if (status != STAVE_OK) goto failed;
-    status = make_file(store, segment, allocate, reserve, error);
+    status = make_file(store, segment, allocate, use, error);
     if (status == STAVE_OK) status = write_header(store, segment, error);
     if (status == STAVE_OK) status = map_segment(store, segment, error);
     if (status == STAVE_OK) status = dir_sync(&store->dir, error);
@@ -551,11 +550,12 @@ enum stave_status manifest_install(struct store *store, struct error *error)
         status = manifest_write(&store->dir, &manifest, error);
     else
         error_set(error, status, 0, "%s: no memory for the manifest", store->dir.path);
-    if (status == STAVE_FULL && reserve_give(store, MANIFEST_ROOM)) /* D4 */
+    const uint64_t room = align_up(manifest_size(&manifest) + MANIFEST_GROWTH, MAP_PAGE_SIZE);
+    if (status == STAVE_FULL && reserve_give(store, room, RESERVE_FOR_MANIFEST))
         status = manifest_write(&store->dir, &manifest, error);
     const bool lacks_spare = status == STAVE_OK && atomic_load(&store->disk_is_full) &&
                              manifest_ensure_spare(&store->dir, &manifest, NULL) == STAVE_FULL;
-    if (lacks_spare && reserve_give(store, MANIFEST_ROOM))
+    if (lacks_spare && reserve_give(store, room, RESERVE_FOR_MANIFEST))
         (void)manifest_ensure_spare(&store->dir, &manifest, NULL);
     manifest_free(&manifest);
     mutex_unlock(&store->manifest_lock);

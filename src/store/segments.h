@@ -5,17 +5,18 @@
 #ifndef STAVE_STORE_SEGMENTS_H
 #define STAVE_STORE_SEGMENTS_H
 
+#include "store/reserve.h"
 #include "store/store.h"
 
 /*
  * Makes the file of a new segment: header written, `allocate` bytes allocated (at least the header's page),
  * directory synced, mapped if it is to be. It has its slots, but is neither in the slot table nor in the
- * manifest. `capacity` is the most it can ever hold (decides the slots). `reserve`: may take what it needs of
- * RESERVE when the disk is full. Takes write_lock inside. Result STAVE_OK, STAVE_FULL, STAVE_LIMIT (segments,
- * address space), STAVE_IO, STAVE_NO_MEMORY.
+ * manifest. `capacity` is the most it can ever hold (decides the slots). `use`: which blocks of RESERVE it
+ * may take when the disk is full. Takes write_lock inside. Result STAVE_OK, STAVE_FULL, STAVE_LIMIT
+ * (segments, address space), STAVE_IO, STAVE_NO_MEMORY.
  */
 enum stave_status segment_create(struct store *store, uint32_t kind, uint64_t capacity, uint64_t allocate,
-                                 uint64_t horizon, bool reserve, struct segment **ret_segment,
+                                 uint64_t horizon, enum reserve_use use, struct segment **ret_segment,
                                  struct error *error);
 
 /*

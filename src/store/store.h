@@ -158,14 +158,15 @@ struct store {
     uint64_t compaction_horizon;    /* write_lock; lowest horizon of a compaction under way; 0: none */
     _Atomic uint64_t reserve_size;  /* of RESERVE, as far as is known; grows under reserve_lock */
     _Atomic uint64_t reserve_goal;  /* end of the largest segment that is sealed, LARGE ones aside */
-    _Atomic bool disk_is_full;      /* blocks were refused, and not granted since */
-    uint64_t output_size;           /* write_lock; of files that compaction is writing, or removing */
-    uint64_t relief_begun;          /* write_lock; turns of compaction begun, */
-    uint64_t relief_ended;          /* write_lock; and ended, */
-    bool relief_gained;             /* write_lock; and whether the last one gave disk back */
-    bool closing;                   /* write_lock */
-    bool starts_from_reserve;       /* alone at open: the first tail may take blocks of RESERVE */
-    struct condition roll_done;     /* write_lock; spare made, sealing done, space given back */
+    _Atomic uint64_t reserve_segments; /* how many there were then */
+    _Atomic bool disk_is_full;         /* blocks were refused, and not granted since */
+    uint64_t output_size;              /* write_lock; of files that compaction is writing, or removing */
+    uint64_t relief_begun;             /* write_lock; turns of compaction begun, */
+    uint64_t relief_ended;             /* write_lock; and ended, */
+    bool relief_gained;                /* write_lock; and whether the last one gave disk back */
+    bool closing;                      /* write_lock */
+    bool starts_from_reserve;          /* alone at open: the first tail may use its part of RESERVE */
+    struct condition roll_done;        /* write_lock; spare made, sealing done, space given back */
 
     _Atomic int failed; /* enum stave_status; set once (T7) */
 

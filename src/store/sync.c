@@ -213,13 +213,13 @@ static enum stave_status make_spare(struct store *store, struct segment **ret_sp
     struct segment *spare = NULL;
     enum stave_status status = reserve_keep(store);
     if (status == STAVE_OK)
-        status = segment_create(store, SEGMENT_LOG, capacity, allocation, 0, false, &spare, error);
+        status =
+            segment_create(store, SEGMENT_LOG, capacity, allocation, 0, RESERVE_FOR_NOTHING, &spare, error);
     if (status == STAVE_FULL) {
         if (allocation > least) allocation = least;
-        const bool has_extra =
-            atomic_load(&store->reserve_size) >= atomic_load(&store->reserve_goal) + allocation;
         status = segment_create(store, SEGMENT_LOG, capacity, allocation, 0,
-                                has_extra || store->starts_from_reserve, &spare, error);
+                                store->starts_from_reserve ? RESERVE_FOR_TAIL : RESERVE_FOR_DELETES, &spare,
+                                error);
     }
     if (status != STAVE_OK) return status;
     if (!spare->written && !always) (void)writer_grant(store, spare, allocation, NULL);

@@ -5,8 +5,8 @@
  *   W1  Bytes at and beyond `end` of the tail are not records yet; readers stop before them.
  *   W2  Nothing is stored to through the map above `granted` (no SIGBUS).
  *   W3  The last DELETE_RESERVE allocated bytes of a tail are for deletes, so that a full disk can be deleted
- *       out of, and so are those of its capacity while there is no spare; the last MARK_ROOM bytes of a
- *       segment are for a MARK. (P9)
+ *       out of, and so are those of its capacity while there is no spare; when they are used up, deletes go
+ *       on in the spare. The last MARK_ROOM bytes of a segment are for a MARK. (P9)
  *   W4  The counter goes on from one tail to the next, and no tail is left without a record, so that recovery
  *       can tell whether the end of a tail is missing before it takes what follows. (P3)
  */
@@ -32,13 +32,13 @@
 
 /* ------------------------------------------------------------------ space in the file */
 
-/* D1: not for what RESERVE does not cover, unless it is for a delete. */
+/* D1, D3 */
 static enum stave_status allocate(struct store *store, struct segment *segment, uint64_t from, uint64_t to,
                                   bool is_delete, struct error *error)
 {
-    enum stave_status status = is_delete ? STAVE_OK : reserve_cover(store, to);
-    if (status != STAVE_OK) return error_set(error, status, 0, "%s: the disk is full", store->dir.path);
-    status = file_allocate(&segment->file, from, to - from, error);
+    const bool is_allowed = is_delete ? reserve_lets_delete(store) : reserve_cover(store, to) == STAVE_OK;
+    if (!is_allowed) return error_set(error, STAVE_FULL, 0, "%s: the disk is full", store->dir.path);
+    const enum stave_status status = file_allocate(&segment->file, from, to - from, error);
     if (status == STAVE_FULL || !is_delete) atomic_store(&store->disk_is_full, status == STAVE_FULL);
     return status;
 }
@@ -200,12 +200,14 @@ enum stave_status writer_make_room(struct store *store, uint64_t size, bool is_d
             const uint64_t needed = end + size + MARK_ROOM + DELETE_RESERVE;
             if (needed <= (tail->written ? atomic_load(&tail->allocated) : atomic_load(&tail->granted)))
                 return STAVE_OK;
-            return grant_now(store, tail, size, is_delete);
-        }
-        if (!is_delete && !has_waited && pressure_wait(store, 0))
+            status = grant_now(store, tail, size, is_delete);
+            if (status != STAVE_FULL || !is_delete || end == SEGMENT_HEADER_SIZE) return status;
+            status = roll_or_wait(store, size); /* W3 */
+        } else if (!is_delete && !has_waited && pressure_wait(store, 0)) {
             has_waited = true;
-        else
+        } else {
             status = roll_or_wait(store, size);
+        }
         if (ret_waited != NULL) *ret_waited = true;
         if (status != STAVE_OK) return status;
     }

@@ -30,7 +30,7 @@ static void a_dead_large_value_stays_while_the_log_that_links_it_is_open(void **
     store = fixture->store->store;
     crash_put_sized(fixture->store, "k", LARGE_SIZE);
     store_put(fixture->store, "k", "small");
-    const enum pick_mode modes[] = {PICK_DUE, PICK_FULL, PICK_ALL, PICK_DEAD};
+    const enum pick_mode modes[] = {PICK_DUE, PICK_FULL, PICK_ALL};
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
         assert_int_equal(count_picked(fixture->store, modes[i], SEGMENT_LARGE), 0);
     mutex_lock(&store->write_lock);

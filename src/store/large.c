@@ -112,7 +112,9 @@ enum stave_status large_publish(struct store *store, struct change *change, stru
         status =
             file_write_at(&large->file, header, record_header_size(put.flags), SEGMENT_HEADER_SIZE, &error);
     if (status == STAVE_OK) status = segment_publish(store, large);
-    if (status != STAVE_OK) return status;
+    if (status != STAVE_OK)
+        return error.status != STAVE_OK ? store_note_error(store, &error)
+                                        : store_error(store, status, "no memory to publish a large value");
     atomic_store_explicit(&large->end, SEGMENT_HEADER_SIZE + record_size(&put), memory_order_release);
     status = writer_append(store, &link, change->key.data, value, &unused);
     if (status != STAVE_OK) {

@@ -268,6 +268,49 @@ static void a_batch_that_fails_half_way_wakes_writers_that_wait_for_room(void **
     close_whatever_it_says(fixture);
 }
 
+/* ------------------------------------------------------------------ reads */
+
+static void *read_all(void *context)
+{
+    struct fixture *fixture = context;
+    struct stave_info info;
+    struct stave_view view;
+    fixture_expect_filled(fixture->store, "k", 100, 500, 1);
+    fixture_expect_absent(fixture->store, "absent", 100);
+    assert_int_equal(stave_exists(fixture->store, stave_text("k1")), STAVE_OK);
+    assert_int_equal(stave_info(fixture->store, stave_text("k2"), &info), STAVE_OK);
+    assert_int_equal(stave_view(fixture->store, stave_text("k3"), NULL, &view), STAVE_OK);
+    assert_int_equal(view.size, 500);
+    stave_view_release(fixture->store, &view);
+    assert_int_equal(stave_exists(fixture->store, stave_text("expired")), STAVE_NOT_FOUND);
+    return NULL;
+}
+
+/*
+ * Single reads take no lock: they go on while somebody holds all that writers, syncs, compaction, checkpoints
+ * and replacements of the manifest take. (P7)
+ */
+static void reads_go_on_while_every_lock_is_held(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct stave_write write = {.expires_at_ms = wall_ms() - 1};
+    pthread_t thread;
+    reopen_with(fixture, STAVE_TAIL_AUTO, STAVE_READS_MAPPED);
+    fixture_fill(fixture->store, "k", 100, 500, 1); /* in sealed segments and in the tail */
+    fixture_fill(fixture->store, "other", 100, 500, 1);
+    assert_int_equal(stave_put_with(fixture->store, stave_text("expired"), stave_text("1"), &write, NULL),
+                     STAVE_OK);
+    crash_wait_until_quiet(fixture->store);
+    struct store *store = fixture->store->store;
+    struct mutex *const locks[] = {&store->upkeep_lock, &store->manifest_lock, &store->sync_lock,
+                                   &store->write_lock,  &store->reserve_lock,  &store->thread_lock};
+    const size_t count = sizeof(locks) / sizeof(locks[0]);
+    for (size_t i = 0; i < count; i++) mutex_lock(locks[i]);
+    assert_int_equal(pthread_create(&thread, NULL, read_all, fixture), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    for (size_t i = count; i-- > 0;) mutex_unlock(locks[i]);
+}
+
 /* ------------------------------------------------------------------ close */
 
 enum { LONG_KEY_SIZE = 1000, LONG_KEYS = 200 };
@@ -325,6 +368,7 @@ int main(void)
         SCHEDULE(a_requirement_behind_a_write_of_its_key_is_checked_again),
         SCHEDULE(a_batch_that_fails_half_way_tells_who_waits_for_durability),
         SCHEDULE(a_batch_that_fails_half_way_wakes_writers_that_wait_for_room),
+        SCHEDULE(reads_go_on_while_every_lock_is_held),
         SCHEDULE(a_close_waits_for_the_worker_that_waits_for_a_roll),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

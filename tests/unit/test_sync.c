@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "store/background.h"
 #include "support/crash_copy.h"
 
 enum { SYNC_COUNT = 20, PUT_COUNT_MAX = 300000, MARK_SIZE = 64, PATIENCE_MS = 10000 };
@@ -96,12 +97,46 @@ static void an_idle_store_syncs_its_last_mark(void **state)
     assert_true(stats.sync_count >= 2);
 }
 
+/* P2: an interval ends although the thread that syncs is woken all the time, for something else. */
+static void an_interval_ends_whatever_else_there_is_to_do(void **state)
+{
+    struct fixture *fixture = *state;
+    store_put(fixture->store, "k", "1");
+    const uint64_t sequence = stave_sequence(fixture->store);
+    for (int waited_ms = 0; waited_ms < PATIENCE_MS; waited_ms++) {
+        if (stave_durable_sequence(fixture->store) >= sequence) return;
+        background_wake_syncer(fixture->store->store);
+        (void)usleep(1000);
+    }
+    fail_msg("not durable after many intervals");
+}
+
+/* segment_age_ms */
+static void a_segment_that_is_old_is_closed(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->options.segment_age_ms = 50;
+    fixture_reopen(fixture);
+    store_put(fixture->store, "k", "1");
+    struct store *const store = fixture->store->store;
+    for (int waited_ms = 0; waited_ms < PATIENCE_MS; waited_ms += 5) {
+        mutex_lock(&store->write_lock);
+        const bool is_empty = atomic_load(&store->tail->end) == SEGMENT_HEADER_SIZE;
+        mutex_unlock(&store->write_lock);
+        if (is_empty) return;
+        (void)usleep(5000);
+    }
+    fail_msg("the segment is still open");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(what_comes_during_a_sync_is_not_durable_by_it),
         FIXTURE_TEST(what_is_sealed_is_durable),
         FIXTURE_TEST(an_idle_store_syncs_its_last_mark),
+        FIXTURE_TEST(an_interval_ends_whatever_else_there_is_to_do),
+        FIXTURE_TEST(a_segment_that_is_old_is_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

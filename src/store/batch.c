@@ -5,7 +5,9 @@
  *   B1  Everything that can fail is done before the first record is appended: look-ups, conditions, room,
  *       memory. In a tail that is written by pwrite an append can still fail; then the store fails (T7), and
  *       recovery drops the batch, whose BATCH record promises more than there is.
- *   B2  batch_version is odd while records of a batch become visible one by one; multi_get repeats around it.
+ *   B2  The index and the spaces are changed when all records have been appended: of a batch that fails
+ *       nothing is ever seen.
+ *   B3  batch_version is odd while records of a batch become visible one by one; multi_get repeats around it.
  */
 #include <assert.h>
 
@@ -30,8 +32,9 @@ struct entry {
     size_t key_size;
     size_t value_size; /* the value follows the key */
     uint64_t expires_at_ms;
-    uint64_t sequence;   /* REQUIRE */
-    uint32_t generation; /* DROP: the new one */
+    uint64_t sequence;       /* REQUIRE; DROP, SWAP: of the record, once it is appended */
+    uint32_t generation;     /* DROP: the new one, */
+    uint32_t old_generation; /* and the one that it gives up */
     struct change change;
 };
 
@@ -233,6 +236,7 @@ static void plan_spaces(struct plan *plan, struct entry *entry)
 {
     if (entry->kind == ENTRY_DROP) {
         entry->generation = plan->next_generation++;
+        entry->old_generation = plan->generation[entry->space];
         plan->generation[entry->space] = entry->generation;
     } else {
         const uint32_t generation = plan->generation[entry->space];
@@ -388,6 +392,12 @@ static bool only_deletes(const struct stave_batch *batch)
     return true;
 }
 
+/* A requirement, and a delete of what is not there. */
+static bool writes_nothing(const struct entry *entry)
+{
+    return entry->kind == ENTRY_REQUIRE || (entry->kind == ENTRY_DELETE && !entry->change.found);
+}
+
 /* What a write finds is what an earlier one of the same key left. Returns bytes and records of the log. */
 static uint64_t resolve(struct stave_batch *batch, uint32_t *ret_count)
 {
@@ -404,7 +414,7 @@ static uint64_t resolve(struct stave_batch *batch, uint32_t *ret_count)
             continue;
         }
         if (change->earlier != 0) change->found = batch->entries[change->earlier - 1].kind == ENTRY_PUT;
-        if (entry->kind == ENTRY_DELETE && !change->found) continue;
+        if (writes_nothing(entry)) continue;
         size += change_log_size(change);
         ++*ret_count;
     }
@@ -425,17 +435,21 @@ static enum stave_status append_batch_header(struct store *store, uint32_t count
     return writer_append(store, &record, NULL, value, &unused);
 }
 
-static enum stave_status apply_spaces(struct store *store, const struct entry *entry, uint8_t flags,
-                                      uint64_t *ret_sequence)
+static struct record_spaces spaces_of(const struct entry *entry)
 {
-    const bool is_drop = entry->kind == ENTRY_DROP;
-    const struct record_spaces spaces = {
-        .op = is_drop ? RECORD_SPACES_DROP : RECORD_SPACES_SWAP,
+    if (entry->kind == ENTRY_SWAP)
+        return (struct record_spaces){.op = RECORD_SPACES_SWAP, .a = entry->space, .b = entry->other_space};
+    return (struct record_spaces){
+        .op = RECORD_SPACES_DROP,
         .a = entry->space,
-        .b = is_drop ? 0 : entry->other_space,
-        .generation = is_drop ? entry->generation : 0,
-        .old_generation = is_drop ? generation_of(store, entry->space) : 0,
+        .generation = entry->generation,
+        .old_generation = entry->old_generation,
     };
+}
+
+static enum stave_status append_spaces(struct store *store, struct entry *entry, uint8_t flags)
+{
+    const struct record_spaces spaces = spaces_of(entry);
     uint8_t value[RECORD_SPACES_SIZE];
     uint64_t unused;
     record_encode_spaces(&spaces, value);
@@ -446,43 +460,67 @@ static enum stave_status apply_spaces(struct store *store, const struct entry *e
         .payload_checksum = record_payload_checksum(0, value, sizeof(value)),
     };
     const enum stave_status status = writer_append(store, &record, NULL, value, &unused);
-    if (status != STAVE_OK) return status;
-    *ret_sequence = record.sequence;
-    spaces_apply(store, &spaces);
+    if (status == STAVE_OK) entry->sequence = record.sequence;
+    return status;
+}
+
+static enum stave_status append_entry(struct store *store, struct entry *entry, uint8_t flags,
+                                      uint64_t *ret_sequence)
+{
+    if (writes_nothing(entry)) return STAVE_OK;
+    if (!is_of_spaces(entry)) return change_append(store, &entry->change, flags, ret_sequence);
+    const enum stave_status status = append_spaces(store, entry, flags);
+    if (status == STAVE_OK) *ret_sequence = entry->sequence;
+    return status;
+}
+
+static enum stave_status append_all(struct stave_batch *batch, uint32_t count, uint64_t *ret_sequence)
+{
+    struct store *store = batch->handle->store;
+    const uint8_t flags = count > 1 ? RECORD_IN_BATCH : 0;
+    uint64_t sequence = *ret_sequence;
+    for (size_t i = 0; i < batch->count; i++) {
+        const enum stave_status status = append_entry(store, &batch->entries[i], flags, &sequence);
+        if (status != STAVE_OK) return status;
+    }
+    *ret_sequence = sequence;
     return STAVE_OK;
 }
 
-static enum stave_status apply_entry(struct stave_batch *batch, struct entry *entry, uint8_t flags,
-                                     uint64_t *ret_sequence)
+static void enter_entry(struct stave_batch *batch, struct entry *entry)
 {
     struct store *store = batch->handle->store;
     struct change *change = &entry->change;
-    if (entry->kind == ENTRY_REQUIRE) return STAVE_OK;
-    if (is_of_spaces(entry)) return apply_spaces(store, entry, flags, ret_sequence);
-    if (entry->kind == ENTRY_DELETE && !change->found) return STAVE_OK;
+    if (writes_nothing(entry)) return;
+    if (is_of_spaces(entry)) {
+        const struct record_spaces spaces = spaces_of(entry);
+        spaces_apply(store, &spaces, entry->sequence);
+        return;
+    }
     if (change->earlier != 0 && change->found) {
         const struct change *earlier = &batch->entries[change->earlier - 1].change;
         change->location = earlier->location;
         change->old = earlier->old;
     }
-    return change_apply(store, change, flags, ret_sequence, &change->location);
+    change_enter(store, change);
 }
 
 static enum stave_status apply_all(struct stave_batch *batch, uint32_t count, uint64_t size,
                                    uint64_t *ret_sequence)
 {
     struct store *store = batch->handle->store;
-    const uint8_t flags = count > 1 ? RECORD_IN_BATCH : 0;
     enum stave_status status = count > 1 ? append_batch_header(store, count, size) : STAVE_OK;
     if (status != STAVE_OK) return status;
+    status = append_all(batch, count, ret_sequence);
+    if (status != STAVE_OK) {
+        atomic_store(&store->failed, status); /* B1 */
+        condition_broadcast(&store->roll_done);
+        return status;
+    }
     atomic_fetch_add(&store->batch_version, 1);
-    for (size_t i = 0; i < batch->count && status == STAVE_OK; i++)
-        status = apply_entry(batch, &batch->entries[i], flags, ret_sequence);
+    for (size_t i = 0; i < batch->count; i++) enter_entry(batch, &batch->entries[i]); /* B2 */
     atomic_fetch_add(&store->batch_version, 1);
-    if (status == STAVE_OK) return STAVE_OK;
-    atomic_store(&store->failed, status); /* B1 */
-    condition_broadcast(&store->roll_done);
-    return status;
+    return STAVE_OK;
 }
 
 static enum stave_status commit_locked(struct stave_batch *batch, const struct plan *plan,

@@ -159,20 +159,27 @@ uint64_t change_log_size(const struct change *change)
     return record_size(&record);
 }
 
-enum stave_status change_apply(struct store *store, struct change *change, uint8_t record_flags,
-                               uint64_t *ret_sequence, uint64_t *ret_location)
+enum stave_status change_append(struct store *store, struct change *change, uint8_t record_flags,
+                                uint64_t *ret_sequence)
 {
     struct record record = record_of(change, record_flags);
-    const uint64_t size = record_size(&record);
     uint64_t location = 0;
     const enum stave_status status = change->large != NULL ? large_publish(store, change, &record, &location)
                                                            : writer_append(store, &record, change->key.data,
                                                                            change->value.data, &location);
     if (status != STAVE_OK) return status;
+    change->appended_at = location;
+    *ret_sequence = record.sequence;
+    return STAVE_OK;
+}
 
+void change_enter(struct store *store, struct change *change)
+{
+    const struct record record = record_of(change, 0);
+    const uint64_t location = change->appended_at;
     if (change->found) account_dead(store, change->location, change->hash, record_size(&change->old));
     if (change->kind == RECORD_PUT) {
-        account_live(store, location, change->hash, size);
+        account_live(store, location, change->hash, record_size(&record));
         if (change->found)
             (void)keydir_replace(&store->keydir, change->hash, change->location, location);
         else
@@ -182,10 +189,8 @@ enum stave_status change_apply(struct store *store, struct change *change, uint8
         (void)keydir_remove(&store->keydir, change->hash, change->location);
         store->count_of[change->space]--;
     }
-    *ret_sequence = record.sequence;
-    *ret_location = location;
+    change->location = location;
     change->old = record;
-    return STAVE_OK;
 }
 
 /* ------------------------------------------------------------------ the whole path */
@@ -219,8 +224,8 @@ static enum stave_status attempt(struct store *store, struct change *change, uin
     status = writer_make_room(store, change_log_size(change), change->kind == RECORD_TOMBSTONE, NULL);
     if (status == STAVE_OK) status = keydir_reserve(&store->keydir, 1);
     if (status == STAVE_OK && !change_still_holds(store, change)) status = STAVE_WOULD_BLOCK;
-    uint64_t location;
-    if (status == STAVE_OK) status = change_apply(store, change, 0, ret_sequence, &location);
+    if (status == STAVE_OK) status = change_append(store, change, 0, ret_sequence);
+    if (status == STAVE_OK) change_enter(store, change);
     mutex_unlock(&store->write_lock);
     return status;
 }

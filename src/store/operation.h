@@ -27,6 +27,7 @@ struct change {
     struct segment *large; /* written beforehand, not yet published */
     bool large_expires;    /* its header was given room for an expiry */
     size_t earlier;        /* batch: 1 + index of the last change before it of the same key; 0: none */
+    uint64_t appended_at;  /* location of its record, once that is in the log */
 };
 
 static inline uint32_t generation_of(const struct store *store, uint32_t space)
@@ -85,11 +86,16 @@ bool change_entry_still_holds(struct store *store, const struct change *change);
 /* Bytes of log that it takes, now that a large value has been prepared: whatever the options say by now. */
 uint64_t change_log_size(const struct change *change);
 /*
- * write_lock, room made and memory of the index reserved: appends, points the index to it, counts. Returns
- * the location.
+ * write_lock, room made and memory of the index reserved: appends the record, which nobody finds yet. On
+ * failure nothing has been appended.
  */
-enum stave_status change_apply(struct store *store, struct change *change, uint8_t record_flags,
-                               uint64_t *ret_sequence, uint64_t *ret_location);
+enum stave_status change_append(struct store *store, struct change *change, uint8_t record_flags,
+                                uint64_t *ret_sequence);
+/*
+ * The same lock still held, its record appended: points the index to it, and counts. What was found is the
+ * new record then.
+ */
+void change_enter(struct store *store, struct change *change);
 
 /*
  * No lock held. A write that frees has found the disk full: waits for a turn of compaction, for as long as
@@ -102,8 +108,8 @@ enum stave_status operation_write(struct store *store, struct change *change, ui
 /* No lock held: waits for durability as flags and sync mode ask. */
 enum stave_status operation_finish(struct store *store, uint32_t write_flags, uint64_t sequence);
 
-/* write_lock, or alone at recovery: what a SPACES record says becomes so. */
-void spaces_apply(struct store *store, const struct record_spaces *spaces);
+/* write_lock: what a SPACES record of that sequence says becomes so. */
+void spaces_apply(struct store *store, const struct record_spaces *spaces, uint64_t sequence);
 
 /* Values above it get a segment of their own. */
 bool change_is_large(const struct store *store, const struct change *change);

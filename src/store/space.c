@@ -26,13 +26,13 @@ uint64_t stave_count(struct stave *handle)
     return count;
 }
 
-void spaces_apply(struct store *store, const struct record_spaces *spaces)
+void spaces_apply(struct store *store, const struct record_spaces *spaces, uint64_t sequence)
 {
     store->spaces_version++;
     if (spaces->op == RECORD_SPACES_DROP) {
         atomic_store_explicit(&store->generation_of[spaces->a], spaces->generation, memory_order_release);
         store->count_of[spaces->a] = 0;
-        store->generation_since[spaces->a] = atomic_load(&store->sequence);
+        store->generation_since[spaces->a] = sequence;
         if (spaces->generation >= store->next_generation) store->next_generation = spaces->generation + 1;
         background_wake_worker(store);
         return;

@@ -248,6 +248,72 @@ static void a_batch_that_fails_half_way_tells_who_waits_for_durability(void **st
     assert_int_equal(stave_count(fixture->store), 1);
 }
 
+enum { MIXED_RECORDS = 7 }; /* the batch's own, and one for each write below */
+
+static struct stave_batch *mixed_batch(struct stave *store)
+{
+    struct stave_batch *batch = NULL;
+    assert_int_equal(stave_batch_begin(store, &batch), STAVE_OK);
+    assert_int_equal(stave_batch_put(batch, stave_text("new"), stave_text("2"), 0), STAVE_OK);
+    assert_int_equal(stave_batch_put(batch, stave_text("twice"), stave_text("2"), 0), STAVE_OK);
+    assert_int_equal(stave_batch_put(batch, stave_text("twice"), stave_text("3"), 0), STAVE_OK);
+    assert_int_equal(stave_batch_delete(batch, stave_text("deleted")), STAVE_OK);
+    assert_int_equal(stave_batch_drop(batch, 1), STAVE_OK);
+    assert_int_equal(stave_batch_select(batch, 1), STAVE_OK);
+    assert_int_equal(stave_batch_put(batch, stave_text("dropped"), stave_text("2"), 0), STAVE_OK);
+    return batch;
+}
+
+static void expect_none_of_the_mixed_batch(struct stave *store)
+{
+    const struct stave_bytes keys[] = {stave_text("new"), stave_text("twice"), stave_text("deleted")};
+    struct stave_view views[3];
+    enum stave_status statuses[3];
+    store_expect(store, "new", NULL);
+    store_expect(store, "twice", "1");
+    store_expect(store, "deleted", "1");
+    store_expect(stave_space(store, 1), "dropped", "1");
+    assert_int_equal(stave_count(store), 2);
+    assert_int_equal(stave_count(stave_space(store, 1)), 1);
+    assert_int_equal(stave_multi_get(store, keys, 3, NULL, views, statuses), STAVE_OK);
+    assert_int_equal(statuses[0], STAVE_NOT_FOUND);
+    for (int i = 1; i < 3; i++) {
+        assert_int_equal(statuses[i], STAVE_OK);
+        assert_memory_equal(views[i].data, "1", 1);
+        stave_view_release(store, &views[i]);
+    }
+}
+
+/* Wherever the appends of a batch fail, readers see nothing of it, neither then nor after an open. (P5) */
+static void of_a_batch_that_fails_half_way_nothing_is_ever_seen(void **state)
+{
+    struct fixture *fixture = *state;
+    store_put(fixture->store, "twice", "1");
+    store_put(fixture->store, "deleted", "1");
+    store_put(stave_space(fixture->store, 1), "dropped", "1");
+    for (uint64_t nth = 1; nth <= MIXED_RECORDS; nth++) {
+        reopen_with(fixture, STAVE_TAIL_WRITTEN, STAVE_READS_MAPPED);
+        struct stave_batch *batch = mixed_batch(fixture->store);
+        fault_choose(FAULT_WRITE);
+        fault_arm(nth, EIO);
+        assert_int_equal(stave_batch_commit(batch, NULL, NULL), STAVE_IO);
+        assert_true(fault_disarm());
+        fault_choose(FAULT_SYSTEM);
+        stave_batch_free(batch);
+        expect_none_of_the_mixed_batch(fixture->store);
+        close_whatever_it_says(fixture);
+        fixture_reopen(fixture);
+        expect_none_of_the_mixed_batch(fixture->store);
+    }
+    struct stave_batch *batch = mixed_batch(fixture->store);
+    assert_int_equal(stave_batch_commit(batch, NULL, NULL), STAVE_OK);
+    stave_batch_free(batch);
+    store_expect(fixture->store, "new", "2");
+    store_expect(fixture->store, "twice", "3");
+    store_expect(fixture->store, "deleted", NULL);
+    store_expect(stave_space(fixture->store, 1), "dropped", "2");
+}
+
 /* Writers that wait for room are woken, although the syncer, which would wake them, is held. (P13) */
 static void a_batch_that_fails_half_way_wakes_writers_that_wait_for_room(void **state)
 {
@@ -367,6 +433,7 @@ int main(void)
         SCHEDULE(a_cursor_removes_no_value_that_came_between_its_look_and_the_removal),
         SCHEDULE(a_requirement_behind_a_write_of_its_key_is_checked_again),
         SCHEDULE(a_batch_that_fails_half_way_tells_who_waits_for_durability),
+        SCHEDULE(of_a_batch_that_fails_half_way_nothing_is_ever_seen),
         SCHEDULE(a_batch_that_fails_half_way_wakes_writers_that_wait_for_room),
         SCHEDULE(reads_go_on_while_every_lock_is_held),
         SCHEDULE(a_close_waits_for_the_worker_that_waits_for_a_roll),

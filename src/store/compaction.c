@@ -290,19 +290,21 @@ static enum stave_status copy_victim(struct run *run, struct segment *segment)
 
 /* ------------------------------------------------------------------ removal */
 
-static void raise_floor(struct store *store, const struct segment *segment)
+/* write_lock. The lowest sequence that a feed can still give when the victims are gone. */
+static uint64_t floor_without(const struct store *store, struct segment **victims, size_t count)
 {
-    if (segment->kind == SEGMENT_OUTPUT || segment->last_sequence < store->feed_floor) return;
-    store->feed_floor = segment->last_sequence + 1;
+    uint64_t floor = store->feed_floor;
+    for (size_t i = 0; i < count; i++)
+        if (victims[i]->kind != SEGMENT_OUTPUT && victims[i]->last_sequence >= floor)
+            floor = victims[i]->last_sequence + 1;
+    return floor;
 }
 
 static void set_listed(struct store *store, struct segment **victims, size_t count, bool listed)
 {
     mutex_lock(&store->write_lock);
-    for (size_t i = 0; i < count; i++) {
-        victims[i]->listed = listed;
-        raise_floor(store, victims[i]);
-    }
+    for (size_t i = 0; i < count; i++) victims[i]->listed = listed;
+    store->listed_floor = listed ? store->feed_floor : floor_without(store, victims, count);
     mutex_unlock(&store->write_lock);
 }
 
@@ -323,6 +325,7 @@ enum stave_status victims_remove(struct store *store, struct segment **victims, 
         return status;
     }
     mutex_lock(&store->write_lock);
+    store->feed_floor = store->listed_floor;
     for (size_t i = 0; i < count; i++) {
         segment_withdraw(store, victims[i]);
         store->output_size += atomic_load(&victims[i]->allocated);

@@ -2,8 +2,8 @@
 /*
  * The change feed: the records of the log's own segments, in order, from a sequence on.
  *
- *   F1  Between two segments that it reads none is missing: feed_floor is raised before compaction removes
- *       one.
+ *   F1  Between two segments that it reads none is missing: feed_floor is raised when compaction withdraws
+ *       one, and the manifest that does not list it any more has the new floor already.
  *   F2  It reads with pread from a descriptor of its own, so what it has begun to read stays readable.
  *   F3  Of a batch nothing is handed out before all of it is within the limit (published, or durable). (P5)
  *   F4  A change names the space that the record's generation belonged to then. What that was is worked out

@@ -30,6 +30,7 @@ void recovery_take_manifest(struct store *store, const struct manifest *manifest
     store->next_generation = manifest->next_generation;
     store->swept_generation = manifest->swept_generation;
     store->feed_floor = manifest->feed_floor;
+    store->listed_floor = manifest->feed_floor;
 }
 
 void recovery_take_spaces(const struct manifest *manifest, struct replay_spaces *ret_spaces)

@@ -524,7 +524,7 @@ enum stave_status manifest_of(const struct store *store, struct manifest *ret_ma
         .next_slot = store->next_slot,
         .next_generation = store->next_generation,
         .swept_generation = store->swept_generation,
-        .feed_floor = store->feed_floor,
+        .feed_floor = store->listed_floor,
     };
     enum stave_status status = list_spaces(store, &manifest);
     for (size_t i = 0; i < store->segment_count && status == STAVE_OK; i++) {

@@ -149,6 +149,7 @@ struct store {
     uint32_t next_generation;       /* write_lock */
     uint32_t swept_generation;      /* write_lock */
     uint64_t feed_floor;            /* write_lock */
+    uint64_t listed_floor;          /* write_lock; the manifest's: ahead while compaction removes victims */
     uint32_t *slot_quarantine;      /* write_lock; checkpoint_number when freed, plus 1; 0: free */
     uint32_t checkpoint_number;     /* write_lock; of those begun */
     uint32_t checkpoint_installed;  /* write_lock; number of the last one installed */

@@ -2,6 +2,8 @@
 /* Compaction when time has gone by, and when memory runs out. */
 #include "support/fixture.h"
 
+#include <errno.h>
+
 #include "os/clock.h"
 #include "support/crash_copy.h"
 #include "support/fault.h"
@@ -73,11 +75,75 @@ static void what_cannot_be_expired_is_not_dropped(void **state)
     assert_false(fired);
 }
 
+static uint64_t feed_floor(struct stave *store)
+{
+    struct stave_stats stats = {.size = sizeof(stats)};
+    assert_int_equal(stave_stats(store, &stats), STAVE_OK);
+    return stats.feed_floor;
+}
+
+static void expect_the_first_change(struct stave *store)
+{
+    struct stave_feed *feed = NULL;
+    struct stave_change change;
+    assert_int_equal(stave_feed_open(store, 0, STAVE_FEED_NOT_DURABLE, &feed), STAVE_OK);
+    assert_int_equal(stave_feed_next(feed, 0, &change), STAVE_OK);
+    assert_memory_equal(change.key.data, "k0", 2);
+    stave_feed_close(feed);
+}
+
+static void put_what_compaction_moves(struct fixture *fixture)
+{
+    crash_start(fixture, STAVE_SEGMENT_SIZE_MIN);
+    fixture_fill(fixture->store, "k", 40, VALUE_SIZE, 1);
+    fixture_reopen(fixture); /* sealed */
+    crash_wait_until_quiet(fixture->store);
+}
+
+/* F1. The manifest without the victims cannot be installed: they are still there, and fed. */
+static void victims_that_could_not_be_removed_are_still_fed(void **state)
+{
+    struct fixture *fixture = *state;
+    put_what_compaction_moves(fixture);
+    const uint64_t before = feed_floor(fixture->store);
+    uint64_t nth = 1;
+    for (;; nth++) {
+        fault_choose(FAULT_RENAME);
+        fault_arm_from(nth, EIO);
+        const enum stave_status status = stave_compact(fixture->store, STAVE_COMPACT_ALL, NULL, NULL);
+        assert_true(fault_disarm() || status == STAVE_OK);
+        fault_choose(FAULT_SYSTEM);
+        if (status == STAVE_OK) break;
+        assert_true(feed_floor(fixture->store) == before);
+        expect_the_first_change(fixture->store);
+    }
+    assert_true(nth > 2); /* one for the copies, one for the victims */
+    assert_true(feed_floor(fixture->store) > before);
+    fixture_expect_filled(fixture->store, "k", 40, VALUE_SIZE, 1);
+}
+
+/* F1. The first manifest without the victims has the floor that this makes. */
+static void the_floor_is_there_after_a_kill(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[SCRATCH_PATH_SIZE];
+    put_what_compaction_moves(fixture);
+    assert_int_equal(stave_compact(fixture->store, STAVE_COMPACT_ALL, NULL, NULL), STAVE_OK);
+    const uint64_t floor = feed_floor(fixture->store);
+    assert_true(floor > 0);
+    crash_take(fixture, path);
+    struct stave *store = store_open(path, &fixture->options);
+    assert_true(feed_floor(store) == floor);
+    store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(what_has_expired_gives_its_room_back_unread),
         FIXTURE_TEST(what_cannot_be_expired_is_not_dropped),
+        FIXTURE_TEST(victims_that_could_not_be_removed_are_still_fed),
+        FIXTURE_TEST(the_floor_is_there_after_a_kill),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -234,7 +234,14 @@ STAVE_API void stave_free(void *data);
 
 /* 2. Put, get, delete. */
 
-/* Stores `value` under `key`, whatever was there; an expiry that it had is gone. */
+/*
+ * Stores `value` under `key`, whatever was there; an expiry that it had is gone.
+ *
+ * STAVE_CORRUPT, for every write of the key and for a delete too: the header or the key of the record that it
+ * may have is damaged. Nobody can tell any more whose record that is, and what a write supersedes has to be
+ * known (P4, P6). stave_salvage makes a store without it. A key of which only the value is damaged is written
+ * and deleted like any other.
+ */
 STAVE_API enum stave_status stave_put(struct stave *store, struct stave_bytes key, struct stave_bytes value);
 
 /* Copies the newest value of `key`; STAVE_NOT_FOUND if there is none. Waits for no writer (P7). */
@@ -525,7 +532,8 @@ STAVE_API enum stave_status stave_set_sync(struct stave *store, enum stave_sync 
 /*
  * Changes segment_size, segment_age_ms, disk_ratio_percent, dead_ratio_percent, compaction_io_per_s,
  * feed_retention_size and checkpoint_size while open, to the values in `options` or, where these are zero, to
- * the defaults. The other fields have to be valid and change nothing.
+ * the defaults. The other fields have to be valid and change nothing. The next segment has been made ahead: a
+ * new segment_size is that of those behind it.
  */
 STAVE_API enum stave_status stave_set_options(struct stave *store, const struct stave_options *options);
 

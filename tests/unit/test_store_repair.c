@@ -5,6 +5,8 @@
 
 #include <unistd.h>
 
+#include "log/record.h"
+
 struct damages {
     size_t count[8]; /* by kind */
     uint64_t offset; /* of the last one that is not harmless */
@@ -102,6 +104,47 @@ static void a_sound_store_checks_out(void **state)
     assert_int_equal(check(fixture->scratch.store, &damages), STAVE_OK);
     assert_int_equal(harmful(&damages), 0);
     assert_int_equal(damages.count[STAVE_DAMAGE_TORN] + damages.count[STAVE_DAMAGE_CHECKPOINT], 0);
+}
+
+/* Damages the byte that stands `distance` from where the text does. */
+static void flip_at(struct fixture *fixture, const char *text, int distance)
+{
+    char name[64];
+    uint64_t offset = 0;
+    assert_true(scratch_find_segment(fixture->scratch.store, stave_text(text), name, &offset));
+    scratch_flip(fixture->scratch.store, name, offset + (uint64_t)distance);
+}
+
+/* A damaged value can be replaced; whose record a damaged key or header is, nobody can tell. (P6) */
+static void only_what_can_be_told_apart_is_overwritten(void **state)
+{
+    struct fixture *fixture = *state;
+    struct damages damages;
+    store_put(fixture->store, "damaged-key", "1");
+    store_put(fixture->store, "damaged-header", "2");
+    store_put(fixture->store, "put", "damaged-value-1");
+    store_put(fixture->store, "deleted", "damaged-value-2");
+    assert_int_equal(stave_checkpoint(fixture->store), STAVE_OK); /* else the open would read them all */
+    fixture_close(fixture);
+    flip_at(fixture, "damaged-key", 0);
+    flip_at(fixture, "damaged-header", RECORD_SEQUENCE_AT - RECORD_HEADER_SIZE);
+    flip_at(fixture, "damaged-value-1", 0);
+    flip_at(fixture, "damaged-value-2", 0);
+    fixture_reopen(fixture);
+    struct stave *store = fixture->store;
+    assert_int_equal(stave_put(store, stave_text("damaged-key"), stave_text("3")), STAVE_CORRUPT);
+    assert_int_equal(stave_delete(store, stave_text("damaged-key")), STAVE_CORRUPT);
+    assert_int_equal(stave_put(store, stave_text("damaged-header"), stave_text("3")), STAVE_CORRUPT);
+    assert_int_equal(stave_delete(store, stave_text("damaged-header")), STAVE_CORRUPT);
+    store_put(store, "put", "3");
+    assert_int_equal(stave_delete(store, stave_text("deleted")), STAVE_OK);
+    fixture_close(fixture);
+    store = salvaged(fixture, &damages, NULL);
+    store_expect(store, "put", "3");
+    store_expect(store, "deleted", NULL);
+    store_put(store, "damaged-key", "3");
+    store_put(store, "damaged-header", "3");
+    store_close(store);
 }
 
 static void check_refuses_what_it_cannot_check(void **state)
@@ -359,6 +402,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(a_sound_store_checks_out),
+        FIXTURE_TEST(only_what_can_be_told_apart_is_overwritten),
         FIXTURE_TEST(check_refuses_what_it_cannot_check),
         FIXTURE_TEST(a_damaged_value_is_named_by_its_key),
         FIXTURE_TEST(behind_a_damaged_header_reading_goes_on),

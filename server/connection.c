@@ -238,7 +238,6 @@ static void deliver(struct connection *connection)
         return;
     }
     if (reply->bytes.size == 0) return;
-    if (sequence == 0) loop->served_at_us = loop->dispatcher.command_at_us;
 
     uint64_t sent;
     const enum stave_status status = output_append(&connection->output, reply, &connection->transport,
@@ -660,7 +659,6 @@ void connection_open(struct connection *connection, struct loop *loop)
     loop->clients = client;
     loop->client_count++;
     loop->dispatcher.stats.connections_received++;
-    loop->served_at_us = server_monotonic_us();
     settle(connection);
 }
 

@@ -16,11 +16,6 @@
 #define FAST_TICK_MS 10    /* while a client waits for a time */
 #define TICKS_OF_A_LOOK 10 /* all clients are looked at every so many ticks */
 
-/* L3 */
-#define SERVED_US 1000000    /* who was served so long ago is not expected now */
-#define SYNC_SLOW_US 2000    /* a loop that has been held up for longer */
-#define SYNC_SLOW_FACTOR 100 /* is not again for so many times as long */
-
 void connection_set_add(struct connection_set *set, struct connection *connection, size_t *index)
 {
     if (*index != 0) return;
@@ -128,22 +123,26 @@ static bool clear_durable(struct loop *loop)
     return loop->has_durable && (read(loop->durable_event, &count, sizeof count) >= 0 || errno == EAGAIN);
 }
 
-/* The end of a turn: all replies that can be gathered for one sync have been. */
+/* L3 */
+static bool may_sync(const struct loop *loop)
+{
+    return loop->client_count == 1 && loop->server->loop_count == 1;
+}
+
+/* The end of a turn, in which a second client may have come. */
 static void on_before_wait(uv_prepare_t *prepare)
 {
     struct loop *loop = prepare->data;
     struct server *server = loop->server;
-    if (loop->sync_wanted <= stave_durable_sequence(server->store)) return;
+    const uint64_t sequence = loop->sync_wanted;
+    if (sequence <= stave_durable_sequence(server->store)) return;
 
     loop->sync_wanted = 0;
-    const uint64_t began_us = server_monotonic_us();
-    const enum stave_status status = stave_sync(server->store);
-    const uint64_t ended_us = server_monotonic_us();
-    if (ended_us - began_us > SYNC_SLOW_US)
-        loop->threaded_until_us = ended_us + SYNC_SLOW_FACTOR * (ended_us - began_us);
-    if (status == STAVE_OK) clear_durable(loop);
-
-    if (status != STAVE_OK) upkeep_check_sync(server);
+    if (!may_sync(loop) && stave_sync_start(server->store, sequence) == STAVE_OK) return;
+    if (stave_sync(server->store) == STAVE_OK)
+        clear_durable(loop);
+    else
+        upkeep_check_sync(server);
     gate_enter(&server->gate, loop->index);
     release_withheld(loop);
     gate_leave(&server->gate, loop->index);
@@ -262,14 +261,6 @@ struct loop *loop_start(struct server *server, size_t index)
 void loop_wake(struct loop *loop)
 {
     (void)uv_async_send(&loop->wake);
-}
-
-static bool may_sync(const struct loop *loop)
-{
-    const uint64_t now_us = loop->dispatcher.command_at_us;
-    if (loop->server->loop_count > 1) return false;
-    return loop->client_count == 1 ||
-           (now_us >= loop->served_at_us + SERVED_US && now_us >= loop->threaded_until_us);
 }
 
 bool loop_sync(struct loop *loop, uint64_t sequence)

@@ -6,8 +6,8 @@
  *       gate, and then only marks it and calls loop_wake().
  *   L2  One input buffer, one parser, one transaction and one reply serve all clients of the loop in turn: an
  *       idle client has none of its own.
- *   L3  A loop syncs by itself, at the end of its turn, what its clients wait for, which spares three
- *       wake-ups; but it leaves that to the store's thread while it has others to serve, or syncs are slow.
+ *   L3  The only loop syncs by itself, at the end of its turn, what its only client waits for, which spares
+ *       three wake-ups; with more clients the store's thread does. Who comes meanwhile waits for one sync.
  */
 #ifndef STAVE_SERVER_LOOP_H
 #define STAVE_SERVER_LOOP_H
@@ -68,8 +68,6 @@ struct loop {
     struct connection_set ready;    /* to be looked at in the next turn; the gate */
     struct connection_set withheld; /* with replies that wait for a sync */
     uint64_t sync_wanted;           /* L3: up to where, at the end of this turn; 0: none */
-    uint64_t served_at_us;          /* L3: somebody came, or was answered without waiting for a sync */
-    uint64_t threaded_until_us;     /* L3: a sync took long */
     size_t waiting_count;           /* clients that wait for a time */
     uint32_t cron_count;
 

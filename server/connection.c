@@ -229,7 +229,7 @@ static void deliver(struct connection *connection)
     struct loop *loop = connection->client.loop;
     struct reply *reply = &loop->dispatcher.reply;
     const uint64_t sequence = sequence_to_await(connection);
-    const bool is_syncing = sequence == 0 || loop_sync(loop, sequence);
+    if (sequence != 0) loop_sync(loop, sequence);
     transaction_forget_seen(loop->dispatcher.transaction);
     if (reply->is_broken) {
         reply_take_back(reply, (struct reply_mark){0, 0});
@@ -246,7 +246,6 @@ static void deliver(struct connection *connection)
     if (sequence != 0) {
         loop->dispatcher.stats.withheld_replies += connection->reply_count;
         connection_set_add(&loop->withheld, connection, &connection->withheld_index);
-        if (!is_syncing) fail_withheld(connection);
     }
     connection->reply_count = 0;
     if (status != STAVE_OK)

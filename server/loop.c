@@ -263,11 +263,9 @@ void loop_wake(struct loop *loop)
     (void)uv_async_send(&loop->wake);
 }
 
-bool loop_sync(struct loop *loop, uint64_t sequence)
+void loop_sync(struct loop *loop, uint64_t sequence)
 {
-    if (!may_sync(loop)) return stave_sync_start(loop->server->store, sequence) == STAVE_OK;
     if (sequence > loop->sync_wanted) loop->sync_wanted = sequence;
-    return true;
 }
 
 void loop_give(struct loop *loop, struct connection *connection)

@@ -6,8 +6,9 @@
  *       gate, and then only marks it and calls loop_wake().
  *   L2  One input buffer, one parser, one transaction and one reply serve all clients of the loop in turn: an
  *       idle client has none of its own.
- *   L3  The only loop syncs by itself, at the end of its turn, what its only client waits for, which spares
- *       three wake-ups; with more clients the store's thread does. Who comes meanwhile waits for one sync.
+ *   L3  A sync is asked for at the end of a turn, where all who wait are gathered. The only loop syncs by
+ *       itself for its only client, which spares three wake-ups; else the store's thread does. Who comes
+ *       meanwhile waits for one sync.
  */
 #ifndef STAVE_SERVER_LOOP_H
 #define STAVE_SERVER_LOOP_H
@@ -79,8 +80,8 @@ struct loop {
 /* NULL: no memory, or no thread. */
 struct loop *loop_start(struct server *server, size_t index);
 void loop_wake(struct loop *loop);
-/* On the loop: has everything up to `sequence` synced, soon. False: the store has failed. */
-bool loop_sync(struct loop *loop, uint64_t sequence);
+/* On the loop: has everything up to `sequence` synced, at the end of the turn. */
+void loop_sync(struct loop *loop, uint64_t sequence);
 /* From the acceptor: the loop takes the connection over. */
 void loop_give(struct loop *loop, struct connection *connection);
 /* Closes all clients and ends the thread; other loops may still look at it until it is freed. */

@@ -22,6 +22,7 @@ enum {
     SPACE_COUNT = 2, /* of one writer's own */
     KEY_COUNT = 60,
     PART_MAX = 6,
+    ROUNDS_USUAL = 16,
     ROUNDS_A_STORE = 25,
     VALUE_SIZE_MAX = 5 << 20,
     TROUBLE_SIZE = 400,
@@ -74,6 +75,7 @@ struct storm {
     uint64_t round;
     struct model models[WRITER_COUNT]; /* after `from` operations, while a round runs; else after `done` */
     uint64_t from[WRITER_COUNT];
+    uint64_t looks; /* at stores in which something had been reported done */
 };
 
 /* The operations. */
@@ -512,6 +514,13 @@ static void expect_writer(struct storm *storm, struct stave *store, unsigned wri
              storm->scratch.store, (unsigned long long)done, text, (unsigned long long)begun, text_after);
 }
 
+static uint64_t count_done(const struct storm *storm)
+{
+    uint64_t count = 0;
+    for (unsigned i = 0; i < WRITER_COUNT; i++) count += atomic_load(&storm->shared->done[i]);
+    return count;
+}
+
 /* A reader looks before the writer that recovers; now and then it is the only one. */
 static void look_after(struct storm *storm)
 {
@@ -521,11 +530,13 @@ static void look_after(struct storm *storm)
     struct stave_options options = storm->options;
     options.read_only = read_only;
     const enum stave_status status = stave_open(storm->scratch.store, &options, &store, &error);
-    if (status == STAVE_NOT_FOUND && read_only) return; /* killed before there was a store */
+    if (status == STAVE_NOT_FOUND && read_only && count_done(storm) == 0)
+        return; /* killed before there was a store */
     if (status != STAVE_OK)
         fail_msg("seed %llu, round %llu: %s", (unsigned long long)storm->first_seed,
                  (unsigned long long)storm->round, error.message);
     for (unsigned i = 0; i < WRITER_COUNT; i++) expect_writer(storm, store, i);
+    if (count_done(storm) > 0) storm->looks++;
     store_close(store);
     if (random_chance(&storm->random, 3) && scratch_has(storm->scratch.store, "CHECKPOINT"))
         scratch_unlink(storm->scratch.store, "CHECKPOINT");
@@ -599,17 +610,18 @@ static void killed_writers_lose_nothing_and_readers_see_what_there_was(void **st
     storm.shared =
         mmap(NULL, sizeof(*storm.shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(storm.shared != MAP_FAILED);
-    const uint64_t rounds = environment_number("STAVE_TEST_KILLS", 16);
+    const uint64_t rounds = environment_number("STAVE_TEST_KILLS", ROUNDS_USUAL);
     uint64_t operations = 0;
     for (storm.round = 0; storm.round < rounds; storm.round++) {
         if (storm.round % ROUNDS_A_STORE == 0) begin_store(&storm);
         run_round(&storm);
         if (storm.round % ROUNDS_A_STORE != ROUNDS_A_STORE - 1 && storm.round + 1 != rounds) continue;
-        for (unsigned i = 0; i < WRITER_COUNT; i++) operations += atomic_load(&storm.shared->done[i]);
+        operations += count_done(&storm);
         scratch_remove(&storm.scratch);
     }
-    print_message("%llu operations, %llu refreshes\n", (unsigned long long)operations,
-                  (unsigned long long)atomic_load(&storm.shared->refreshes));
+    print_message("%llu operations, %llu looks, %llu refreshes\n", (unsigned long long)operations,
+                  (unsigned long long)storm.looks, (unsigned long long)atomic_load(&storm.shared->refreshes));
+    assert_true(storm.looks > 0 || rounds < ROUNDS_USUAL);
     (void)munmap(storm.shared, sizeof(*storm.shared));
 }
 
@@ -722,7 +734,7 @@ static void many_writes_quickly_made_survive_the_end_of_the_process(void **state
     (void)state;
     struct quick quick = {.key_count = environment_number("STAVE_TEST_KILL_KEYS", 80000)};
     struct random_source random = {test_seed()};
-    const uint64_t rounds = environment_number("STAVE_TEST_KILLS", 16) / 8;
+    const uint64_t rounds = environment_number("STAVE_TEST_KILLS", ROUNDS_USUAL) / 8;
     quick.value_size = quick.key_count < 500000 ? QUICK_VALUE_SIZE_MAX : QUICK_VALUE_SIZE_MAX / 10;
     quick.roll_at = QUICK_SEGMENT_SIZE / ((40 + 16 + quick.value_size + 15) / 16 * 16);
     quick.done = mmap(NULL, sizeof(*quick.done), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

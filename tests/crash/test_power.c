@@ -22,7 +22,7 @@
 #include "support/fault.h"
 #include "support/power_loss.h"
 
-enum { SPACE_COUNT = 2, KEY_COUNT = 30, STEP_MAX = 3000, PART_MAX = 4, IMAGES = 3 };
+enum { SPACE_COUNT = 2, KEY_COUNT = 30, STEP_MAX = 3000, PART_MAX = 4, IMAGES = 3, ROUNDS_USUAL = 15 };
 
 struct part {
     uint8_t space;
@@ -49,6 +49,8 @@ struct world {
     struct random_source random;
     struct journal *journal;
     uint64_t round;
+    uint64_t durable_images; /* in which something has to be, */
+    uint64_t partial_images; /* and which lack something that had begun */
 };
 
 /* What a store holds: for each key the step that wrote it, plus 1; 0: absent. */
@@ -240,7 +242,7 @@ static void fail_with(const struct world *world, const struct contents *found, c
              (unsigned long long)atomic_load(&world->journal->begun), world->scratch.root);
 }
 
-static void expect_prefix(const struct world *world, const char *path, const char *what)
+static void expect_prefix(struct world *world, const char *path, const char *what)
 {
     const struct stave_options options = small_options();
     const struct journal *journal = world->journal;
@@ -251,12 +253,16 @@ static void expect_prefix(const struct world *world, const char *path, const cha
     struct contents expected = {{{0}}};
     struct contents durable = {{{0}}};
     bool agrees = false;
+    uint64_t found_count = 0;
     for (uint64_t count = 0; count <= atomic_load(&journal->begun) && !agrees; count++) {
         if (count > 0) apply_step(&expected, &journal->steps[count - 1], count - 1);
         if (count == atomic_load(&journal->durable)) durable = expected;
         agrees = count >= atomic_load(&journal->durable) && memcmp(&expected, &found, sizeof(found)) == 0;
+        found_count = count;
     }
     if (!agrees) fail_with(world, &found, &durable, what);
+    if (atomic_load(&journal->durable) > 0) world->durable_images++;
+    if (found_count < atomic_load(&journal->begun)) world->partial_images++;
 }
 
 static void make_directory(const struct world *world, const char *name, char ret_path[SCRATCH_PATH_SIZE])
@@ -334,11 +340,14 @@ static void what_was_durable_survives_the_loss_of_power(void **state)
 {
     (void)state;
     struct world world = {.random = {test_seed()}};
-    const uint64_t rounds = environment_number("STAVE_TEST_CUTS", 15);
+    const uint64_t rounds = environment_number("STAVE_TEST_CUTS", ROUNDS_USUAL);
     world.journal =
         mmap(NULL, sizeof(*world.journal), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(world.journal != MAP_FAILED);
     for (world.round = 0; world.round < rounds; world.round++) run_round(&world);
+    print_message("%llu images with something durable, %llu without all that had begun\n",
+                  (unsigned long long)world.durable_images, (unsigned long long)world.partial_images);
+    assert_true(rounds < ROUNDS_USUAL || (world.durable_images > 0 && world.partial_images > 0));
     (void)munmap(world.journal, sizeof(*world.journal));
 }
 

@@ -6,7 +6,8 @@
 #include "server/server.h"
 
 #define SLICE_US UINT64_C(1000)
-#define SLICES_PER_TICK 25  /* at ten ticks a second, a quarter of the time */
+#define SLICES_FOR_MANY 250 /* a second: a quarter of the time */
+#define SLICES_FOR_FEW 50   /* where less has expired than GO_ON_ONE_IN */
 #define STEPS_PER_LOOK 16   /* at the clock */
 #define GO_ON_ONE_IN 10     /* of the keys with an expiry have expired */
 #define DAMAGE_COUNT_MAX 16 /* damaged records passed in one slice */
@@ -63,11 +64,13 @@ static void run_slice(void *context)
 
 /* ------------------------------------------------------------------ the walk */
 
-static void begin_walk(struct expiry *expiry, struct stave *store)
+static void begin_walk(struct expiry *expiry, struct stave *store, bool is_due)
 {
     expiry->database = 0;
     expiry->position = 0;
     expiry->first_ms = 0;
+    expiry->had_found = expiry->has_found;
+    expiry->has_found = is_due;
     expiry->is_resting = false;
     expiry->began_sequence = stave_sequence(store);
 }
@@ -79,14 +82,14 @@ static bool is_resting(struct server *server)
     if (!expiry->is_resting) return false;
     const bool is_due = expiry->first_ms != 0 && expiry->first_ms <= server_now_ms();
     if (!is_due && stave_sequence(server->store) == expiry->began_sequence) return true;
-    begin_walk(expiry, server->store);
+    begin_walk(expiry, server->store, is_due);
     return false;
 }
 
 static struct slice next_slice(struct server *server)
 {
     struct expiry *expiry = &server->expiry;
-    if (expiry->began_sequence == 0) begin_walk(expiry, server->store);
+    if (expiry->began_sequence == 0) begin_walk(expiry, server->store, false);
     return (struct slice){.server = server, .database = expiry->database, .position = expiry->position};
 }
 
@@ -98,6 +101,7 @@ static void end_slice(struct server *server, const struct slice *slice)
     if (slice->status == STAVE_OK) atomic_store(&server->leaves_expired, false);
     if (slice->first_ms != 0 && (expiry->first_ms == 0 || slice->first_ms < expiry->first_ms))
         expiry->first_ms = slice->first_ms;
+    if (slice->expired_count > 0) expiry->has_found = true;
     expiry->position = slice->position;
     if (expiry->position != 0) return;
     do expiry->database++;
@@ -106,11 +110,14 @@ static void end_slice(struct server *server, const struct slice *slice)
     expiry->is_resting = expiry->database == server->database_count;
 }
 
-static bool goes_on(const struct server *server, const struct slice *slice)
+/* X1. How many slices a second are to be taken, as far as this one tells; but one in each tick. */
+static uint64_t slices_due(const struct expiry *expiry, const struct slice *slice)
 {
-    if (slice->status != STAVE_OK || server->expiry.is_resting) return false;
-    return slice->expired_count > 0 &&
-           slice->expired_count * GO_ON_ONE_IN >= slice->expired_count + slice->expiring_count;
+    if (slice->status != STAVE_OK || expiry->is_resting) return 0;
+    if (slice->expired_count > 0 &&
+        slice->expired_count * GO_ON_ONE_IN >= slice->expired_count + slice->expiring_count)
+        return SLICES_FOR_MANY;
+    return expiry->has_found || expiry->had_found ? SLICES_FOR_FEW : 0;
 }
 
 /* ------------------------------------------------------------------ on the pool */
@@ -132,23 +139,23 @@ static void start_cold_slice(struct server *server)
     if (!server->expiry.is_running) memory_free(slice);
 }
 
-/* One slice in the gate; false: no more in this tick. */
-static bool take_slice(struct server *server)
+/* One slice in the gate; the result as slices_due(). */
+static uint64_t take_slice(struct server *server)
 {
     struct slice slice = next_slice(server);
     gate_enter(&server->gate, server->loop_count);
     run_slice(&slice);
     gate_leave(&server->gate, server->loop_count);
     end_slice(server, &slice);
-    return goes_on(server, &slice);
+    return slices_due(&server->expiry, &slice);
 }
 
-void expiry_tick(struct server *server)
+void expiry_tick(struct server *server, uint64_t period_ms)
 {
     if (!atomic_load(&server->active_expire) || atomic_load(&server->sync_failed)) return;
     if (server->expiry.is_running || is_resting(server)) return;
     if (!atomic_load(&server->is_cold)) {
-        for (int i = 0; i < SLICES_PER_TICK && take_slice(server); i++) {
+        for (uint64_t taken = 1; take_slice(server) * period_ms > taken * 1000; taken++) {
         }
     } else {
         start_cold_slice(server);

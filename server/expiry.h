@@ -3,8 +3,8 @@
  * The expiry cycle: removes expired keys that nobody asks for, walking the databases round and round.
  *
  *   X1  A slice takes about a millisecond and runs in the main thread's place of the gate, so that no EXEC
- *       sees keys go; more follow at once while a tenth of the keys with an expiry had expired, up to a
- *       quarter of the time.
+ *       sees keys go. One a tick while nothing has expired; 50 a second once this walk or the last met
+ *       something that had; and up to a quarter of the time while a tenth of the keys with an expiry had.
  *   X2  When a whole walk found nothing to remove and nothing has been written since it began, the cycle
  *       rests until the first of the expiries that it saw.
  *   X3  Where reads may meet the disk, a thread of the pool takes slices, one at a time and once a tick.
@@ -25,11 +25,13 @@ struct expiry {
     uint64_t position;
     uint64_t began_sequence; /* the store's newest when the walk began */
     uint64_t first_ms;       /* the first expiry seen by the walk; 0: none */
+    bool has_found;          /* the walk has met what had expired, or knows of some */
+    bool had_found;          /* the walk before */
     bool is_resting;
     bool is_running; /* a slice is on the pool */
 };
 
-/* config.hz times a second, on the main thread, outside of the gate. */
-void expiry_tick(struct server *server);
+/* Each `period_ms`, on the main thread, outside of the gate. */
+void expiry_tick(struct server *server, uint64_t period_ms);
 
 #endif

@@ -396,7 +396,7 @@ static void on_cron(uv_timer_t *timer)
     listeners_resume(server->own->listeners);
     if (server->hooks.cron != NULL) server->hooks.cron(server);
     gate_leave(&server->gate, server->loop_count);
-    expiry_tick(server);
+    expiry_tick(server, period);
 }
 
 static bool open_main(struct server *server)

@@ -9,7 +9,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "support"))
 
-from stave_server import PATIENCE, Server, ServerTest, wait_until  # noqa: E402
+from stave_server import PATIENCE, SANITIZE, Server, ServerTest, wait_until  # noqa: E402
 
 COUNT = 500
 
@@ -94,6 +94,30 @@ class ColdExpiry(Expiry):
     @classmethod
     def setUpClass(cls):
         cls.server = Server(environment={"STAVE_COLD_READS": "yes"}, **cls.options)
+
+
+class ManyKeys(ServerTest):
+    def setUp(self):
+        super().setUp()
+        self.client("FLUSHALL")
+        self.client("CONFIG", "RESETSTAT")
+
+    def test_many_expired_keys_among_more_that_stay_go(self):
+        count = 9000 if SANITIZE else 300000
+        for start in range(0, count, 3000):
+            self.client.pipeline([("SET", f"key:{number}", "v", *(("PX", 100) if number % 3 == 0 else ()))
+                                  for number in range(start, start + 3000)])
+        self.assertTrue(wait_until(lambda: self.client("DBSIZE") == count - count // 3, 60 * PATIENCE))
+        self.assertEqual(count // 3, expired_keys(self.client))
+        self.assertEqual(b"v", self.client("GET", "key:1"))
+
+    def test_few_expired_keys_among_many_that_are_to_expire_go(self):
+        count = 9000 if SANITIZE else 90000
+        for start in range(0, count, 3000):
+            self.client.pipeline([("SET", f"key:{number}", "v", "EX", 1000) for number in range(start, start + 3000)])
+        self.client.pipeline([("SET", f"soon:{number}", "v", "PX", 1) for number in range(30)])
+        self.assertTrue(wait_until(lambda: self.client("DBSIZE") == count, 60 * PATIENCE))
+        self.assertEqual(30, expired_keys(self.client))
 
 
 if __name__ == "__main__":

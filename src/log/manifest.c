@@ -220,7 +220,7 @@ static const char *segment_kind_problem(const struct manifest *manifest,
 {
     if (segment->kind < SEGMENT_LOG || segment->kind > SEGMENT_LARGE) return "a segment's kind is unknown";
     if (segment->state > MANIFEST_SEGMENT_SEALED) return "a segment's state is unknown";
-    if (segment->flags & ~MANIFEST_SEGMENT_DAMAGED) return "a segment's flag is unknown";
+    if (segment->flags & ~MANIFEST_SEGMENT_FLAGS) return "a segment's flag is unknown";
     if (segment->flags != 0 && segment->state == MANIFEST_SEGMENT_OPEN) return "an open segment has a flag";
     if ((segment->kind == SEGMENT_LOG) != (segment->incarnation != 0))
         return "a segment's kind and incarnation disagree";

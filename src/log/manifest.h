@@ -56,6 +56,8 @@ struct manifest_space {
 
 enum manifest_segment_flag {
     MANIFEST_SEGMENT_DAMAGED = 1, /* SEALED; not all of it could be read when it was to be compacted */
+    MANIFEST_SEGMENT_COPIED = 2,  /* SEALED; what is needed of it stands in later segments */
+    MANIFEST_SEGMENT_FLAGS = 3,
 };
 
 /* FORMAT.md, table 10: a segment. */

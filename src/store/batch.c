@@ -555,7 +555,7 @@ enum stave_status stave_batch_commit(struct stave_batch *batch, const struct sta
     struct plan *plan = memory_alloc(sizeof(*plan));
     if (plan == NULL) return no_memory(batch);
     uint64_t sequence = store_newest(store);
-    bool may_come_back = only_deletes(batch);
+    struct relief relief = {.may_come = only_deletes(batch)};
     do {
         plan->now_ms = moment_of(write == NULL ? 0 : write->now_ms);
         status = prepare(batch, plan);
@@ -567,7 +567,7 @@ enum stave_status stave_batch_commit(struct stave_batch *batch, const struct sta
                 sync_tell_failed(store); /* it may have been this batch: B1 */
         }
         release_large(batch);
-        if (status == STAVE_FULL && may_come_back) status = operation_relief(store, &may_come_back);
+        if (status == STAVE_FULL && relief.may_come) status = operation_relief(store, &relief);
     } while (status == STAVE_WOULD_BLOCK);
     memory_free(plan);
     if (status != STAVE_OK) return status;

@@ -308,16 +308,22 @@ static void set_listed(struct store *store, struct segment **victims, size_t cou
     mutex_unlock(&store->write_lock);
 }
 
-enum stave_status victims_remove(struct store *store, struct segment **victims, size_t count,
-                                 struct error *error)
+/* C2 */
+static enum stave_status sync_relied_on(struct store *store, struct error *error)
 {
     mutex_lock(&store->write_lock);
     const uint64_t relied_on = atomic_load(&store->sequence);
     mutex_unlock(&store->write_lock);
-    enum stave_status status = sync_to(store, relied_on); /* C2 */
-    if (status != STAVE_OK)
-        return error_set(error, status, 0, "%s: the log could not be synced", store->dir.path);
+    const enum stave_status status = sync_to(store, relied_on);
+    if (status == STAVE_OK) return STAVE_OK;
+    return error_set(error, status, 0, "%s: the log could not be synced", store->dir.path);
+}
 
+enum stave_status victims_remove(struct store *store, struct segment **victims, size_t count,
+                                 struct error *error)
+{
+    enum stave_status status = sync_relied_on(store, error);
+    if (status != STAVE_OK) return status;
     set_listed(store, victims, count, false);
     status = manifest_install(store, error);
     if (status != STAVE_OK) {
@@ -346,6 +352,12 @@ static void mark_victims(struct run *run, bool victim)
     for (size_t i = 0; i < run->pick.count; i++) run->pick.victims[i]->victim = victim;
 }
 
+/* write_lock */
+static void mark_copied(struct run *run, bool copied)
+{
+    for (size_t i = 0; i < run->pick.count; i++) run->pick.victims[i]->copied = copied;
+}
+
 static void begin_run(struct run *run)
 {
     struct store *store = run->store;
@@ -364,7 +376,10 @@ static void end_run(struct run *run, enum stave_status status, uint64_t began_ns
 {
     struct store *store = run->store;
     mutex_lock(&store->write_lock);
-    if (status != STAVE_OK) mark_victims(run, false);
+    if (status != STAVE_OK) {
+        mark_victims(run, false);
+        mark_copied(run, false);
+    }
     store->compaction_horizon = 0;
     condition_broadcast(&store->roll_done);
     mutex_unlock(&store->write_lock);
@@ -382,7 +397,13 @@ static enum stave_status copy_victims(struct run *run)
         status = copy_victim(run, run->pick.victims[i]);
     entries_remove(run->store, run->removals, run->removal_count);
     run->removal_count = 0;
-    return status == STAVE_OK ? output_publish(run->store, &run->output, &run->error) : status;
+    if (status != STAVE_OK || run->output.segment == NULL) return status;
+    status = sync_relied_on(run->store, &run->error);
+    if (status != STAVE_OK) return status;
+    mutex_lock(&run->store->write_lock);
+    mark_copied(run, true); /* C6 */
+    mutex_unlock(&run->store->write_lock);
+    return output_publish(run->store, &run->output, &run->error);
 }
 
 /* Copies what is needed, then removes the victims; *ret_gained: bytes of disk that came back. */
@@ -416,6 +437,7 @@ static enum stave_status run_once(struct store *store, enum pick_mode mode, uint
     run->store = store;
     run->progress = progress;
     run->output = OUTPUT_NONE;
+    run->output.reserve = mode == PICK_FULL ? RESERVE_FOR_OUTPUT : RESERVE_FOR_NOTHING;
     pace_begin(&run->pace, progress == NULL);
     segments_reap(store);
     if (mode == PICK_FULL) (void)reserve_keep(store); /* what room there is counts */
@@ -490,10 +512,11 @@ bool compaction_turn(struct store *store)
     pressure_turn_begin(store);
     enum stave_status status = relieve(store, UINT32_MAX, NULL, &gained);
     if (status == STAVE_END) status = run_or_relieve(store, PICK_DUE, UINT32_MAX, NULL, &gained);
-    const bool has_gained =
-        (status == STAVE_OK && gained > 0) || (status == STAVE_END && release_large(store));
-    pressure_turn_end(store, has_gained);
-    return has_gained;
+    enum pressure_turn turn = PRESSURE_IDLE;
+    if (status == STAVE_OK) turn = gained > 0 ? PRESSURE_GAINED : PRESSURE_WORKED;
+    if (status == STAVE_END && release_large(store)) turn = PRESSURE_GAINED;
+    pressure_turn_end(store, turn);
+    return turn == PRESSURE_GAINED;
 }
 
 /* A tail that cannot be rolled because the disk is full, or for the number of segments, is left out. */

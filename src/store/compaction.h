@@ -12,10 +12,14 @@
  *       whose tombstones were judged as if it went too. (P6)
  *   C5  Between any two steps a crash leaves copies beside originals: the same sequence, and the higher
  *       segment id wins. (P3)
+ *   C6  The manifest that lists the last output of a run says of the victims that they have been copied, so
+ *       that after a crash they go as a whole, tombstones included, and give back what the copies took: all
+ *       of them or none, because tombstones were judged as if all went. (P9)
  */
 #ifndef STAVE_STORE_COMPACTION_H
 #define STAVE_STORE_COMPACTION_H
 
+#include "store/reserve.h"
 #include "store/store.h"
 
 enum {
@@ -129,9 +133,10 @@ bool compaction_relieve(struct store *store);
 
 /* The segment that copies go to. Not visible to anybody before output_publish(). */
 struct output {
-    struct segment *segment; /* NULL: none begun */
-    uint64_t horizon;        /* of all outputs of one run */
-    uint64_t expected;       /* bytes that are still to come, at most */
+    struct segment *segment;  /* NULL: none begun */
+    enum reserve_use reserve; /* which blocks of it are for it */
+    uint64_t horizon;         /* of all outputs of one run */
+    uint64_t expected;        /* bytes that are still to come, at most */
     uint64_t end;
     uint64_t written; /* of all outputs of the run */
     uint8_t *buffer;

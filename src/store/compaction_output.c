@@ -100,9 +100,8 @@ static enum stave_status begin_segment(struct store *store, struct output *outpu
     mutex_unlock(&store->write_lock);
     if (capacity > SEGMENT_HEADER_SIZE + output->expected) capacity = SEGMENT_HEADER_SIZE + output->expected;
     if (capacity < SEGMENT_HEADER_SIZE + size) capacity = SEGMENT_HEADER_SIZE + size;
-    const enum stave_status status =
-        segment_create(store, SEGMENT_OUTPUT, capacity, capacity, output->horizon, RESERVE_FOR_OUTPUT,
-                       &output->segment, error);
+    const enum stave_status status = segment_create(
+        store, SEGMENT_OUTPUT, capacity, capacity, output->horizon, output->reserve, &output->segment, error);
     if (status != STAVE_OK) return status;
     set_output_size(store, capacity);
     output->end = SEGMENT_HEADER_SIZE;

@@ -343,24 +343,46 @@ static bool take(const struct store *store, const struct survey *survey, rule ho
     return false;
 }
 
+/* C6 */
+static bool take_copied(const struct survey *survey, struct pick *pick)
+{
+    *pick = (struct pick){.is_dead = true};
+    for (size_t i = 0; i < survey->count; i++) {
+        const struct segment *segment = survey->candidates[i].segment;
+        if (!segment->copied) continue;
+        if (segment->live_size > 0 || segment->live_count > 0 || pick->count == COMPACTION_VICTIM_MAX)
+            return false;
+        add(pick, &survey->candidates[i]);
+    }
+    return pick->count > 0;
+}
+
 static bool take_dead(const struct survey *survey, struct pick *pick)
 {
+    if (take_copied(survey, pick)) return true;
     *pick = (struct pick){.is_dead = true};
     for (size_t i = 0; i < survey->count && pick->count < COMPACTION_VICTIM_MAX; i++)
         if (is_wholly_dead(&survey->candidates[i])) add(pick, &survey->candidates[i]);
     return pick->count > 0;
 }
 
-/* The one that keeps others' tombstones alive: the oldest of all, if it may be taken. */
-static bool take_oldest(const struct survey *survey, struct pick *pick)
+/* The one that keeps others' tombstones alive: the oldest of all, if it may be taken. NULL: they are few. */
+static const struct candidate *oldest_of(const struct survey *survey)
 {
-    *pick = (struct pick){.count = 0};
     if (survey->kept_tombstones <=
         survey->live_size / 100 * TOMBSTONE_SHARE_PERCENT + survey->output_size / 8)
-        return false;
-    for (size_t i = 0; i < survey->count && pick->count == 0; i++)
-        if (survey->candidates[i].oldest == survey->oldest) add(pick, &survey->candidates[i]);
-    return pick->count > 0;
+        return NULL;
+    for (size_t i = 0; i < survey->count; i++)
+        if (survey->candidates[i].oldest == survey->oldest) return &survey->candidates[i];
+    return NULL;
+}
+
+static bool take_oldest(const struct survey *survey, struct pick *pick)
+{
+    const struct candidate *oldest = oldest_of(survey);
+    *pick = (struct pick){.count = 0};
+    if (oldest != NULL) add(pick, oldest);
+    return oldest != NULL;
 }
 
 static bool take_small(const struct store *store, struct survey *survey, struct pick *pick)
@@ -457,7 +479,11 @@ static void take_relief(const struct store *store, struct survey *survey, struct
     order(survey, by_emptiness);
     if (take_dead(survey, pick) || take_emptiest(store, survey, pick) || take_most_dead(store, survey, pick))
         return;
+    const struct candidate *oldest = oldest_of(survey); /* gives nothing now, but lets tombstones go */
+    const struct relief none = {.room = SEGMENT_HEADER_SIZE, .kept = SEGMENT_HEADER_SIZE};
+    const struct relief relief = oldest != NULL ? relief_with(none, oldest) : none;
     *pick = (struct pick){.count = 0};
+    if (oldest != NULL && can_be_had(store, &relief)) add(pick, oldest);
 }
 
 void compaction_pick(struct store *store, enum pick_mode mode, uint32_t id_end, struct pick *ret_pick)

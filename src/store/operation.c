@@ -230,9 +230,10 @@ static enum stave_status attempt(struct store *store, struct change *change, uin
     return status;
 }
 
-enum stave_status operation_relief(struct store *store, bool *may_come_back)
+enum stave_status operation_relief(struct store *store, struct relief *relief)
 {
-    *may_come_back = pressure_relief(store); /* once more in any case: a turn under way may have gained */
+    relief->may_come = pressure_relief(
+        store, &relief->fruitless); /* once more in any case: a turn under way may have gained */
     return STAVE_WOULD_BLOCK;
 }
 
@@ -240,12 +241,12 @@ enum stave_status operation_write(struct store *store, struct change *change, ui
 {
     const struct stave_write asked = change->write;
     uint64_t sequence = 0;
-    bool may_come_back = change->kind == RECORD_TOMBSTONE;
+    struct relief relief = {.may_come = change->kind == RECORD_TOMBSTONE};
     enum stave_status status;
     do {
         change->write = asked;
         status = attempt(store, change, &sequence);
-        if (status == STAVE_FULL && may_come_back) status = operation_relief(store, &may_come_back);
+        if (status == STAVE_FULL && relief.may_come) status = operation_relief(store, &relief);
     } while (status == STAVE_WOULD_BLOCK);
     segment_discard(store, change->large);
     if (status != STAVE_OK) return status;

@@ -97,11 +97,17 @@ enum stave_status change_append(struct store *store, struct change *change, uint
  */
 void change_enter(struct store *store, struct change *change);
 
+/* Of one write: whether it is to wait on a full disk, and for how many turns of compaction it did in vain. */
+struct relief {
+    bool may_come;
+    unsigned fruitless;
+};
+
 /*
  * No lock held. A write that frees has found the disk full: waits for a turn of compaction, for as long as
- * turns gain something and once more. Result STAVE_WOULD_BLOCK: try again.
+ * turns promise something and once more. Result STAVE_WOULD_BLOCK: try again.
  */
-enum stave_status operation_relief(struct store *store, bool *may_come_back);
+enum stave_status operation_relief(struct store *store, struct relief *relief);
 
 /* The whole path of one write. */
 enum stave_status operation_write(struct store *store, struct change *change, uint64_t *ret_sequence);

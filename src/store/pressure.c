@@ -7,6 +7,7 @@
 enum {
     SEGMENTS_ALLOWED = 2, /* beside the ratio: pressure.h */
     PRESSURE_NEAR_PERCENT = 90,
+    FRUITLESS_MAX = 256, /* turns that a delete waits for in vain */
 };
 
 uint64_t pressure_disk_size(const struct store *store)
@@ -47,7 +48,7 @@ bool pressure_wait(struct store *store, uint64_t size)
     const uint64_t first = store->relief_begun + 1; /* the first turn that will have seen this */
     bool waited = false;
     while (is_over(store, size) && atomic_load(&store->failed) == STAVE_OK) {
-        if (store->relief_ended >= first && !store->relief_gained) break;
+        if (store->relief_ended >= first && store->relief_turn != PRESSURE_GAINED) break;
         background_wake_worker(store);
         condition_wait(&store->roll_done, &store->write_lock);
         waited = true;
@@ -55,7 +56,7 @@ bool pressure_wait(struct store *store, uint64_t size)
     return waited;
 }
 
-bool pressure_relief(struct store *store)
+bool pressure_relief(struct store *store, unsigned *fruitless)
 {
     mutex_lock(&store->write_lock);
     const uint64_t first = store->relief_begun + 1;
@@ -64,9 +65,10 @@ bool pressure_relief(struct store *store)
         background_wake_worker(store);
         condition_wait(&store->roll_done, &store->write_lock);
     }
-    const bool gained = waits && store->relief_gained && atomic_load(&store->failed) == STAVE_OK;
+    const enum pressure_turn turn =
+        waits && atomic_load(&store->failed) == STAVE_OK ? store->relief_turn : PRESSURE_IDLE;
     mutex_unlock(&store->write_lock);
-    return gained;
+    return turn == PRESSURE_GAINED || (turn == PRESSURE_WORKED && ++*fruitless < FRUITLESS_MAX);
 }
 
 void pressure_turn_begin(struct store *store)
@@ -76,11 +78,11 @@ void pressure_turn_begin(struct store *store)
     mutex_unlock(&store->write_lock);
 }
 
-void pressure_turn_end(struct store *store, bool gained)
+void pressure_turn_end(struct store *store, enum pressure_turn turn)
 {
     mutex_lock(&store->write_lock);
     store->relief_ended = store->relief_begun;
-    store->relief_gained = gained;
+    store->relief_turn = turn;
     condition_broadcast(&store->roll_done);
     mutex_unlock(&store->write_lock);
 }

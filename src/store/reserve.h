@@ -6,8 +6,9 @@
  *       three parts more: for manifests, for a tail at open, for deletes. A tail grows for puts, and a large
  *       value, a checkpoint or a whole spare is written, only while all of that is there. All room that comes
  *       back goes to RESERVE first.
- *   D2  Compaction takes all of RESERVE for an output when the disk has no other blocks. The copies are no
- *       larger than what they are made from, so that what the victims give back makes RESERVE again.
+ *   D2  Compaction for a full disk, which has one output, takes all of RESERVE for it when there are no other
+ *       blocks. The copies are no larger than what they are made from, so that what the victims give back
+ *       makes RESERVE again, after a crash too (C6).
  *   D3  Spares for deletes come out of the deletes' part, tails at open out of that and their own: neither
  *       ever takes what compaction needs. Deletes use free blocks only while their part is not used up.
  *   D4  The deletes' part holds a page for each segment. A tombstone is no larger than the record that it

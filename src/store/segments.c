@@ -280,6 +280,7 @@ static void take_listed(struct segment *segment, const struct manifest_segment *
     segment->sealed = listed->state == MANIFEST_SEGMENT_SEALED;
     segment->corrupt = listed->flags & MANIFEST_SEGMENT_DAMAGED;
     segment->damaged = segment->corrupt;
+    segment->copied = listed->flags & MANIFEST_SEGMENT_COPIED;
     segment->listed = true;
 }
 
@@ -471,13 +472,20 @@ enum stave_status segment_seal(struct store *store, struct segment *segment, str
 
 /* ------------------------------------------------------------------ manifest */
 
+static uint8_t flags_of(const struct segment *segment)
+{
+    if (!segment->sealed) return 0;
+    return (uint8_t)((segment->corrupt ? MANIFEST_SEGMENT_DAMAGED : 0) |
+                     (segment->copied ? MANIFEST_SEGMENT_COPIED : 0));
+}
+
 static struct manifest_segment listing_of(const struct segment *segment)
 {
     return (struct manifest_segment){
         .id = segment->id,
         .kind = (uint8_t)segment->kind,
         .state = segment->sealed ? MANIFEST_SEGMENT_SEALED : MANIFEST_SEGMENT_OPEN,
-        .flags = segment->sealed && segment->corrupt ? MANIFEST_SEGMENT_DAMAGED : 0,
+        .flags = flags_of(segment),
         .first_slot = segment->first_slot,
         .slot_count = segment->slot_count,
         .incarnation = segment->incarnation,

@@ -77,6 +77,7 @@ struct segment {
     bool corrupt;    /* and that is no matter of this moment: the manifest says so */
     bool is_long;    /* its file was longer at open than its records */
     bool victim;     /* being compacted */
+    bool copied;     /* all that is needed of it is in outputs that are listed (C6) */
     bool remove;     /* retired: its file goes too */
 
     /* of an open segment */
@@ -138,7 +139,8 @@ struct store {
     uint64_t room_wanted;           /* write_lock; what the next spare has to hold */
     _Atomic uint64_t prepare_low;   /* the preparer is woken when less than this is granted ahead */
     _Atomic uint32_t durable_rolls; /* rolls for which the tail keeps small pages: durability was asked for */
-    uint64_t spare_attempts;        /* write_lock; how often the syncer tried to make one */
+    uint64_t turns_begun;           /* write_lock; of the syncer that make a spare or seal, */
+    uint64_t turns_ended;           /* write_lock; and how many of them have ended */
     uint64_t counter;               /* write_lock; next low half of a sequence */
     _Atomic uint64_t sequence;      /* newest published */
     uint64_t sequence_floor;        /* set by recovery: the newest one of segments that are gone */
@@ -164,7 +166,7 @@ struct store {
     uint64_t output_size;              /* write_lock; of files that compaction is writing, or removing */
     uint64_t relief_begun;             /* write_lock; turns of compaction begun, */
     uint64_t relief_ended;             /* write_lock; and ended, */
-    bool relief_gained;                /* write_lock; and whether the last one gave disk back */
+    int relief_turn;                   /* write_lock; enum pressure_turn: what came of the last one */
     bool closing;                      /* write_lock */
     bool starts_from_reserve;          /* alone at open: the first tail may use its part of RESERVE */
     struct condition roll_done;        /* write_lock; spare made, sealing done, space given back */

@@ -259,6 +259,7 @@ static bool wants_spare(struct store *store, struct segment **ret_small, struct 
         segment_withdraw(store, *ret_small);
         wants = true;
     }
+    if (wants || *ret_sealing != NULL) store->turns_begun++;
     mutex_unlock(&store->write_lock);
     return wants && atomic_load(&store->failed) == STAVE_OK;
 }
@@ -286,7 +287,7 @@ static void finish_turn(struct store *store, struct segment *spare, struct segme
                         enum stave_status status)
 {
     mutex_lock(&store->write_lock);
-    store->spare_attempts++;
+    store->turns_ended = store->turns_begun;
     store->spare_status = status;
     if (spare != NULL) {
         store->spare = spare;

@@ -162,29 +162,38 @@ static enum stave_status mark_empty(struct store *store)
     return status == STAVE_OK ? writer_append(store, &record, NULL, value, &unused) : status;
 }
 
-/*
- * write_lock. Rolls, or waits for what a roll needs; a spare that cannot be made is reported once per
- * attempt.
- */
-static enum stave_status roll_or_wait(struct store *store, uint64_t size)
-{
-    if (store->sealing == NULL && store->spare != NULL && fits(store->spare, size)) {
-        const enum stave_status status = mark_empty(store);
-        if (status == STAVE_OK) writer_begin_roll(store);
-        return status;
-    }
-    if (size > store->room_wanted) store->room_wanted = size;
-    const uint64_t attempts = store->spare_attempts;
-    background_wake_syncer(store);
-    condition_wait(&store->roll_done, &store->write_lock);
-    if (store->spare_attempts != attempts && store->spare_status != STAVE_OK) return store->spare_status;
-    return STAVE_OK;
-}
-
 static enum stave_status writable_status(const struct store *store)
 {
     if (store->tail == NULL) return STAVE_READ_ONLY;
     return atomic_load(&store->failed) != STAVE_OK ? STAVE_FAILED : STAVE_OK;
+}
+
+static bool can_roll(const struct store *store, uint64_t size)
+{
+    return store->sealing == NULL && store->spare != NULL && fits(store->spare, size);
+}
+
+/*
+ * write_lock. Rolls, or waits for what a roll needs, and says why a spare cannot be made: a turn of the
+ * syncer that was under way may have looked too early.
+ */
+static enum stave_status roll_or_wait(struct store *store, uint64_t size)
+{
+    if (can_roll(store, size)) {
+        const enum stave_status status = mark_empty(store);
+        if (status == STAVE_OK) writer_begin_roll(store);
+        return status;
+    }
+    const struct segment *tail = store->tail;
+    const uint64_t first = store->turns_begun + 1;
+    while (store->turns_ended < first) {
+        if (size > store->room_wanted) store->room_wanted = size; /* a turn that made a spare forgets it */
+        background_wake_syncer(store);
+        condition_wait(&store->roll_done, &store->write_lock);
+        if (can_roll(store, size) || store->tail != tail || writable_status(store) != STAVE_OK)
+            return STAVE_OK;
+    }
+    return store->spare_status;
 }
 
 enum stave_status writer_make_room(struct store *store, uint64_t size, bool is_delete, bool *ret_waited)
@@ -221,13 +230,13 @@ enum stave_status writer_roll(struct store *store)
         status = roll_or_wait(store, 0);
         if (status == STAVE_OK) status = writable_status(store);
     }
+    const uint64_t first = store->turns_begun + 1;
     while (status == STAVE_OK && store->sealing != NULL) {
-        const uint64_t attempts = store->spare_attempts;
         background_wake_syncer(store);
         condition_wait(&store->roll_done, &store->write_lock);
         status = writable_status(store);
-        const bool failed = store->spare_attempts != attempts && store->spare_status != STAVE_OK;
-        if (status == STAVE_OK && store->sealing != NULL && failed) status = store->spare_status;
+        if (status == STAVE_OK && store->sealing != NULL && store->turns_ended >= first)
+            status = store->spare_status;
     }
     return status;
 }

@@ -22,7 +22,7 @@ static const struct manifest_segment log_segment = {
     .id = 7,
     .kind = SEGMENT_LOG,
     .state = MANIFEST_SEGMENT_SEALED,
-    .flags = MANIFEST_SEGMENT_DAMAGED,
+    .flags = MANIFEST_SEGMENT_DAMAGED | MANIFEST_SEGMENT_COPIED,
     .first_slot = 16,
     .slot_count = 16,
     .incarnation = 3,
@@ -204,7 +204,7 @@ static void fields_that_contradict_each_other_are_refused(void **state) /* M2, M
         {output, 7},                        /* the same id twice */
         {output + 4, 4 | 1 << 8},           /* an unknown kind */
         {output + 4, 2 | 2 << 8},           /* an unknown state */
-        {output + 4, 2 | 1 << 8 | 2 << 16}, /* an unknown flag */
+        {output + 4, 2 | 1 << 8 | 4 << 16}, /* an unknown flag */
         {output + 4, 2 | 1 << 8 | 1 << 24}, /* reserved */
         {open + 4, 1 | 1 << 16},            /* an open segment with a flag */
         {output + 4, 1 | 1 << 8},           /* a log segment without incarnation */

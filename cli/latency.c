@@ -6,9 +6,9 @@
 #include "cli/latency.h"
 
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "cli/clock.h"
 #include "cli/interrupt.h"
 
 #define PING_INTERVAL_MS 10.0
@@ -23,20 +23,13 @@ struct samples {
     double started_at;
 };
 
-static double now_ms(void)
-{
-    struct timespec now = {0, 0};
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
-
 static enum connection_status sample(struct session *session, struct samples *samples)
 {
     static const char *const words[] = {"PING", NULL};
-    const double start = now_ms();
+    const double start = clock_now_ms();
     const enum connection_status status = connection_ask(&session->connection, words);
     if (status != CONNECTION_OK) return status;
-    const double took = now_ms() - start;
+    const double took = clock_now_ms() - start;
     if (samples->count == 0 || took < samples->least) samples->least = took;
     if (took > samples->most) samples->most = took;
     samples->sum += took;
@@ -81,13 +74,13 @@ static void show_history(const struct session *session, const struct samples *sa
 /* What is due after a sample. True: that was all. */
 static bool report(struct session *session, struct samples *samples, double interval)
 {
-    const double seconds = (now_ms() - samples->started_at) / 1000;
+    const double seconds = (clock_now_ms() - samples->started_at) / 1000;
     const bool is_over = seconds >= interval;
     const bool has_history = session->options->with_history;
     if (session->is_interactive && !(has_history && is_over)) show_again(session, samples);
     if (!is_over || (session->is_interactive && !has_history)) return false;
     show_history(session, samples, seconds);
-    *samples = (struct samples){.started_at = now_ms()};
+    *samples = (struct samples){.started_at = clock_now_ms()};
     return !has_history;
 }
 
@@ -100,7 +93,7 @@ enum cli_exit latency_run(struct session *session)
     interrupt_install();
     if (session_connect(session) != CONNECTION_OK) return CLI_FAILURE;
 
-    struct samples samples = {.started_at = now_ms()};
+    struct samples samples = {.started_at = clock_now_ms()};
     enum connection_status status;
     while ((status = sample(session, &samples)) == CONNECTION_OK) {
         if (report(session, &samples, interval)) return CLI_DONE;

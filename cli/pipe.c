@@ -11,10 +11,10 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "cli/clock.h"
 #include "cli/interrupt.h"
 
 enum { PART_SIZE = 65536, MARKER_SIZE = 20, BAR_WIDTH = 30 };
@@ -41,13 +41,6 @@ struct pipe_load {
     double replied_at;
 };
 
-static double now_ms(void)
-{
-    struct timespec now = {0, 0};
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
-
 /* ------------------------------------------------------------------ progress */
 
 static void write_bar(double part)
@@ -59,7 +52,7 @@ static void write_bar(double part)
 
 static void show_progress(struct pipe_load *load, bool is_last)
 {
-    const double now = now_ms();
+    const double now = clock_now_ms();
     if (!load->has_progress || (!is_last && now - load->shown_at < PROGRESS_INTERVAL_MS)) return;
     load->shown_at = now;
     fputc('\r', stderr);
@@ -124,7 +117,7 @@ static bool send_part(struct pipe_load *load)
         return false;
     load->start += sent;
     load->is_sent = load->is_marked && load->start == load->end;
-    if (load->is_sent) load->replied_at = now_ms();
+    if (load->is_sent) load->replied_at = clock_now_ms();
     return true;
 }
 
@@ -155,7 +148,7 @@ static bool receive_replies(struct pipe_load *load)
         const enum connection_status status = connection_receive(&load->session->connection, 0);
         if (status == CONNECTION_TIMEOUT) return true;
         if (status != CONNECTION_OK) return false;
-        load->replied_at = now_ms();
+        load->replied_at = clock_now_ms();
         count_reply(load);
     }
     return true;
@@ -166,7 +159,7 @@ static bool receive_replies(struct pipe_load *load)
 static bool has_timed_out(const struct pipe_load *load)
 {
     const double timeout = load->session->options->pipe_timeout;
-    return load->is_sent && timeout > 0 && now_ms() - load->replied_at > 1000 * timeout;
+    return load->is_sent && timeout > 0 && clock_now_ms() - load->replied_at > 1000 * timeout;
 }
 
 /* Waits until something can be done, and does it. */

@@ -399,11 +399,6 @@ static uint64_t put_offset(const struct checkpointing *writing)
     return writing->written + writing->buffered;
 }
 
-static bool leads_nowhere(void *context, uint64_t location)
-{
-    return segment_at(context, location) == NULL;
-}
-
 /*
  * Takes write_lock, with what it is going to look at in the processor's caches. The block as it is now, stale
  * entries removed (K3): there are no new ones, since victims are removed under upkeep_lock. Grows the buffer
@@ -414,11 +409,11 @@ static enum stave_status export_block(struct checkpointing *writing, uint32_t bl
     struct store *store = writing->store;
     const enum stave_status status = keydir_load_block(&store->keydir, block);
     if (status != STAVE_OK) return status;
-    const bool has_stale = keydir_block_has_stale(&store->keydir, block, leads_nowhere, store);
+    const bool has_stale = keydir_block_has_stale(&store->keydir, block, location_leads_nowhere, store);
     for (;;) {
         uint64_t dropped = 0;
         mutex_lock(&store->write_lock);
-        if (has_stale) keydir_sweep_block(&store->keydir, block, leads_nowhere, store, &dropped);
+        if (has_stale) keydir_sweep_block(&store->keydir, block, location_leads_nowhere, store, &dropped);
         const size_t size =
             keydir_export_block(&store->keydir, block, writing->block, writing->block_capacity);
         if (size <= writing->block_capacity) store->checkpoint_position = block + 1;

@@ -412,11 +412,6 @@ static bool is_kept(const struct refresh *refresh, struct segment *segment)
            NULL;
 }
 
-static bool leads_nowhere(void *context, uint64_t location)
-{
-    return segment_at(context, location) == NULL;
-}
-
 static void withdraw_gone(struct refresh *refresh)
 {
     struct store *store = refresh->store;
@@ -434,7 +429,7 @@ static void withdraw_gone(struct refresh *refresh)
     for (uint32_t block = 0; block < keydir_block_count(&store->keydir); block++) {
         uint64_t dropped = 0;
         if (keydir_load_block(&store->keydir, block) != STAVE_OK) continue;
-        keydir_sweep_block(&store->keydir, block, leads_nowhere, store, &dropped);
+        keydir_sweep_block(&store->keydir, block, location_leads_nowhere, store, &dropped);
     }
 }
 

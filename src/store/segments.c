@@ -387,6 +387,11 @@ void segment_withdraw(struct store *store, struct segment *segment)
     segment->listed = false;
 }
 
+bool location_leads_nowhere(void *context, uint64_t location)
+{
+    return segment_at(context, location) == NULL;
+}
+
 struct segment *segment_by_id(const struct store *store, uint32_t id)
 {
     size_t low = 0;

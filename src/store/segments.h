@@ -49,6 +49,9 @@ void segment_discard(struct store *store, struct segment *segment);
 /* Unmaps, closes and frees; touches no file. */
 void segment_free(struct store *store, struct segment *segment);
 
+/* For keydir_sweep_block and its like, with the store as context: the location's segment is gone. */
+bool location_leads_nowhere(void *context, uint64_t location);
+
 /* write_lock. NULL if there is none. */
 struct segment *segment_by_id(const struct store *store, uint32_t id);
 

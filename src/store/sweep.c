@@ -194,11 +194,6 @@ static enum sweep_step read_segment(struct sweep *sweep, struct segment *segment
 
 /* ------------------------------------------------------------------ what went unread */
 
-static bool leads_nowhere(void *context, uint64_t location)
-{
-    return segment_at(context, location) == NULL;
-}
-
 /* upkeep_lock. A block that is not loaded is cleaned by the next checkpoint. */
 static void remove_strays(struct store *store)
 {
@@ -208,9 +203,9 @@ static void remove_strays(struct store *store)
     for (uint32_t block = 0; block < block_count; block++) {
         uint64_t dropped = 0;
         if (!keydir_block_is_loaded(&store->keydir, block)) continue;
-        if (!keydir_block_has_stale(&store->keydir, block, leads_nowhere, store)) continue;
+        if (!keydir_block_has_stale(&store->keydir, block, location_leads_nowhere, store)) continue;
         mutex_lock(&store->write_lock);
-        keydir_sweep_block(&store->keydir, block, leads_nowhere, store, &dropped);
+        keydir_sweep_block(&store->keydir, block, location_leads_nowhere, store, &dropped);
         mutex_unlock(&store->write_lock);
     }
 }

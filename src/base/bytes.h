@@ -54,6 +54,13 @@ static inline void store_le64(uint8_t *at, uint64_t value)
     at[7] = (uint8_t)(value >> 56);
 }
 
+static inline bool bytes_are_zero(const uint8_t *at, size_t size)
+{
+    uint8_t seen = 0;
+    for (size_t index = 0; index < size; index++) seen |= at[index];
+    return seen == 0;
+}
+
 /* The checked helpers answer whether the result fits; *ret_result is written only if it does. */
 
 static inline bool add_fits(uint64_t a, uint64_t b, uint64_t *ret_result)

@@ -35,18 +35,11 @@ bool record_is_sane(const struct record *record)
     return record->key_size == 0 && record->key_hash == 0 && record->generation == 0;
 }
 
-static bool all_zero(const uint8_t *at, size_t size)
-{
-    uint8_t seen = 0;
-    for (size_t index = 0; index < size; index++) seen |= at[index];
-    return seen == 0;
-}
-
 enum stave_status record_decode_header(const uint8_t *at, size_t available, uint64_t identity,
                                        uint64_t offset, struct record *ret_record)
 {
     if (available < RECORD_HEADER_SIZE) return STAVE_CORRUPT;
-    if (at[RECORD_KIND_AT] == 0 && all_zero(at, RECORD_HEADER_SIZE)) return STAVE_NOT_FOUND; /* R2 */
+    if (at[RECORD_KIND_AT] == 0 && bytes_are_zero(at, RECORD_HEADER_SIZE)) return STAVE_NOT_FOUND; /* R2 */
 
     const size_t size = record_header_size(at[RECORD_FLAGS_AT]);
     if (available < size) return STAVE_CORRUPT;

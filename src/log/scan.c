@@ -210,13 +210,6 @@ static enum stave_status unreadable(struct scan *scan, enum stave_status status)
 
 /* ---- headers ---- */
 
-static bool all_zero(const uint8_t *bytes, size_t size)
-{
-    for (size_t index = 0; index < size; index++)
-        if (bytes[index] != 0) return false;
-    return true;
-}
-
 /* C1, behind what the header's checksum vouches for: NULL, or what is wrong. */
 static const char *misfit(const struct scan *scan, const struct record *record, uint64_t offset)
 {
@@ -240,7 +233,7 @@ static enum stave_status read_record_header(struct scan *scan, struct record *re
     if (status != STAVE_OK) return unreadable(scan, status);
 
     const bool cut = rest < RECORD_HEADER_SIZE;
-    if (cut && scan->to_the_end && all_zero(bytes, available)) return STAVE_END;
+    if (cut && scan->to_the_end && bytes_are_zero(bytes, available)) return STAVE_END;
     if (cut) return damaged(scan, SCAN_HEADER_DAMAGED, "the segment ends in a record's header", error);
 
     struct record record;

@@ -33,18 +33,11 @@ void segment_encode_header(const struct segment_header *header, uint8_t at[SEGME
     store_le32(at + SEGMENT_CHECKSUM_AT, (uint32_t)hash_bytes(at, SEGMENT_CHECKSUM_AT, 0));
 }
 
-static bool all_zero(const uint8_t *at, size_t size)
-{
-    uint8_t seen = 0;
-    for (size_t index = 0; index < size; index++) seen |= at[index];
-    return seen == 0;
-}
-
 enum stave_status segment_decode_header(const uint8_t *at, size_t available,
                                         struct segment_header *ret_header)
 {
     if (available < SEGMENT_HEADER_SIZE) return STAVE_CORRUPT;
-    if (all_zero(at, SEGMENT_HEADER_SIZE)) return STAVE_NOT_FOUND;
+    if (bytes_are_zero(at, SEGMENT_HEADER_SIZE)) return STAVE_NOT_FOUND;
     if (memcmp(at + SEGMENT_MAGIC_AT, magic, sizeof(magic)) != 0) return STAVE_NOT_A_STORE;
     if (load_le32(at + SEGMENT_CHECKSUM_AT) != (uint32_t)hash_bytes(at, SEGMENT_CHECKSUM_AT, 0))
         return STAVE_CORRUPT;

@@ -4,6 +4,7 @@
  */
 #include "base/error.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -50,6 +51,15 @@ void error_clear(struct error *error)
 void error_copy(struct error *error, const struct error *from)
 {
     if (error != NULL && from != NULL && error != from) *error = *from;
+}
+
+void error_hand_out(const struct error *error, enum stave_status status, struct stave_error *ret_error)
+{
+    static_assert(sizeof(ret_error->message) == ERROR_MESSAGE_SIZE, "the message is copied whole");
+    if (ret_error == NULL) return;
+    ret_error->status = status;
+    ret_error->system_error = error->system_error;
+    memcpy(ret_error->message, error->message, sizeof(ret_error->message));
 }
 
 enum stave_status error_status(int system_error)

@@ -34,6 +34,9 @@ void error_clear(struct error *error);
 /* Copies, if both are there. */
 void error_copy(struct error *error, const struct error *from);
 
+/* What a public call hands out of it, if it is asked to; `status` is the call's own. */
+void error_hand_out(const struct error *error, enum stave_status status, struct stave_error *ret_error);
+
 /* The status that stands for a system error: FULL, PERMISSION, NO_MEMORY, else IO. */
 enum stave_status error_status(int system_error);
 

@@ -41,9 +41,7 @@ void stave_last_error(struct stave *handle, struct stave_error *ret_error)
     if (handle == NULL || ret_error == NULL) return;
     struct store *store = handle->store;
     mutex_lock(&store->error_lock);
-    ret_error->status = store->last_error.status;
-    ret_error->system_error = store->last_error.system_error;
-    memcpy(ret_error->message, store->last_error.message, sizeof(ret_error->message));
+    error_hand_out(&store->last_error, store->last_error.status, ret_error);
     mutex_unlock(&store->error_lock);
 }
 

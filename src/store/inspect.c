@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/memory.h"
 #include "os/file.h"
@@ -44,12 +43,9 @@ static enum stave_status advance(struct inspection *inspection, uint64_t size)
 void inspection_hand_out(const struct error *error, enum stave_status status, struct stave_error *ret_error)
 {
     if (ret_error == NULL || status == STAVE_OK) return;
-    ret_error->status = status;
-    ret_error->system_error = error->status == status ? error->system_error : 0;
-    const char *message = error->status == status ? error->message : stave_status_text(status);
-    const size_t size = strnlen(message, sizeof(ret_error->message) - 1);
-    memcpy(ret_error->message, message, size);
-    ret_error->message[size] = 0;
+    struct error other = ERROR_NONE;
+    if (error->status != status) error_set(&other, status, 0, "%s", stave_status_text(status));
+    error_hand_out(error->status == status ? error : &other, status, ret_error);
 }
 
 /* ------------------------------------------------------------------------------------------------ listing */

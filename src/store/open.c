@@ -278,14 +278,6 @@ static enum stave_status open_for_writing(struct store *store, bool is_new, stru
 
 /* ------------------------------------------------------------------ stave_open */
 
-static void hand_out(const struct error *error, enum stave_status status, struct stave_error *ret_error)
-{
-    if (ret_error == NULL) return;
-    ret_error->status = status;
-    ret_error->system_error = error->system_error;
-    memcpy(ret_error->message, error->message, sizeof(ret_error->message));
-}
-
 /* What a failed creation made. */
 static void remove_made(const struct dir *dir)
 {
@@ -352,7 +344,7 @@ enum stave_status stave_open(const char *path, const struct stave_options *optio
     if (status == STAVE_OK) status = options_complete(options, &complete, &error);
     if (status == STAVE_OK) status = open_or_again(path, &complete, &store, &error);
     if (status != STAVE_OK) {
-        hand_out(&error, status, ret_error);
+        error_hand_out(&error, status, ret_error);
         return status;
     }
     store->open_time_us = (clock_monotonic_ns() - began) / 1000;

@@ -134,14 +134,6 @@ static enum stave_status snapshot_make(struct store *store, const char *path, st
     return status;
 }
 
-static void hand_out(const struct error *error, enum stave_status status, struct stave_error *ret_error)
-{
-    if (ret_error == NULL) return;
-    ret_error->status = status;
-    ret_error->system_error = error->system_error;
-    memcpy(ret_error->message, error->message, sizeof(ret_error->message));
-}
-
 enum stave_status stave_snapshot(struct stave *handle, const char *path, struct stave_error *ret_error)
 {
     struct error error = ERROR_NONE;
@@ -153,6 +145,6 @@ enum stave_status stave_snapshot(struct stave *handle, const char *path, struct 
     if (status == STAVE_OK) return STAVE_OK;
     error.status = status;
     if (status < 0 && handle != NULL && status != STAVE_FORKED) (void)store_note_error(handle->store, &error);
-    hand_out(&error, status, ret_error);
+    error_hand_out(&error, status, ret_error);
     return status;
 }

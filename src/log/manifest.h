@@ -28,6 +28,11 @@ struct error;
 #define MANIFEST_FILE_NAME "MANIFEST"
 #define MANIFEST_TEMP_FILE_NAME "MANIFEST.tmp"
 #define MANIFEST_SPARE_FILE_NAME "MANIFEST.spare"
+/* What else a store's directory holds, beside the segments. */
+#define LOCK_FILE_NAME "LOCK"
+#define CHECKPOINT_FILE_NAME "CHECKPOINT"
+#define CHECKPOINT_TEMP_FILE_NAME "CHECKPOINT.tmp"
+#define RESERVE_FILE_NAME "RESERVE"
 
 enum {
     MANIFEST_VERSION = 1,

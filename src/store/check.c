@@ -16,9 +16,6 @@
 #include "stave.h"
 #include "store/inspect.h"
 
-#define CHECKPOINT_FILE_NAME "CHECKPOINT"
-#define CHECKPOINT_TEMP_FILE_NAME "CHECKPOINT.tmp"
-
 /* ----------------------------------------------------------------------------------------------- segments */
 
 /* A LARGE segment that the log adopts and the manifest does not list yet is read through its LINK. */

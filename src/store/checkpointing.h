@@ -20,9 +20,6 @@
 #include "index/checkpoint.h"
 #include "store/store.h"
 
-#define CHECKPOINT_FILE_NAME "CHECKPOINT"
-#define CHECKPOINT_TEMP_FILE_NAME "CHECKPOINT.tmp"
-
 /* What the file says, its blocks apart. */
 struct checkpoint_image {
     struct checkpoint_contents contents;

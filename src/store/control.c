@@ -214,7 +214,8 @@ enum stave_status stave_stats(struct stave *handle, struct stave_stats *ret_stat
     keydir_stat(&store->keydir, &index);
     mutex_unlock(&store->write_lock);
     stats.index_size = index.memory_size;
-    static const char *const others[] = {"MANIFEST", "MANIFEST.spare", "CHECKPOINT", "RESERVE"};
+    static const char *const others[] = {MANIFEST_FILE_NAME, MANIFEST_SPARE_FILE_NAME, CHECKPOINT_FILE_NAME,
+                                         RESERVE_FILE_NAME};
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) add_file_size(store, others[i], &stats);
     memcpy(ret_stats, &stats, stats.size < sizeof(stats) ? stats.size : sizeof(stats));
     return STAVE_OK;

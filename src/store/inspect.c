@@ -8,7 +8,6 @@
 #include "base/memory.h"
 #include "os/file.h"
 
-#define LOCK_FILE_NAME "LOCK"
 #define PROGRESS_STEP (UINT64_C(4) << 20)
 
 /* ---------------------------------------------------------------------------------------------- reporting */

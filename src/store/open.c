@@ -23,8 +23,6 @@
 #include "store/segments.h"
 #include "store/writer.h"
 
-#define LOCK_FILE_NAME "LOCK"
-#define RESERVE_FILE_NAME "RESERVE"
 #define SLOTS_SIZE (MANIFEST_SLOT_MAX * sizeof(struct segment *))
 #define QUARANTINE_SIZE (MANIFEST_SLOT_MAX * sizeof(uint32_t))
 #define FIRST_GENERATION STAVE_SPACE_COUNT_MAX

@@ -5,8 +5,6 @@
 #include "base/bytes.h"
 #include "store/segments.h"
 
-#define RESERVE_FILE_NAME "RESERVE"
-
 /* The parts of RESERVE beside its goal (D1). */
 #define MANIFEST_PART (UINT64_C(32) << 10)
 #define TAIL_PART (UINT64_C(32) << 10)

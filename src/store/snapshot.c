@@ -11,8 +11,6 @@
 #include "store/segments.h"
 #include "store/writer.h"
 
-#define CHECKPOINT_FILE_NAME "CHECKPOINT"
-
 struct snapshot {
     struct store *store;
     const char *path;

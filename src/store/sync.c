@@ -98,23 +98,15 @@ static enum stave_status sync_files(struct store *store, const struct sync_plan 
 static void append_mark(struct store *store, const struct sync_plan *plan)
 {
     const struct record_mark mark = {plan->tail_end, plan->sequence};
-    uint8_t value[RECORD_MARK_SIZE];
-    record_encode_mark(&mark, value);
-    struct record record = {
-        .kind = RECORD_MARK,
-        .value_size = sizeof(value),
-        .payload_checksum = record_payload_checksum(0, value, sizeof(value)),
-    };
     mutex_lock(&store->write_lock);
     struct segment *tail = store->tail;
     const uint64_t end = tail != NULL ? atomic_load(&tail->end) : 0;
     const bool is_new = tail == plan->tail && plan->sequence > tail->marked_sequence;
-    const bool has_room = tail != NULL && end + record_size(&record) <= tail->capacity &&
-                          end + record_size(&record) <=
-                              (tail->written ? atomic_load(&tail->allocated) : atomic_load(&tail->granted));
-    uint64_t unused;
+    const bool has_room =
+        tail != NULL && end + MARK_ROOM <= tail->capacity &&
+        end + MARK_ROOM <= (tail->written ? atomic_load(&tail->allocated) : atomic_load(&tail->granted));
     if (is_new && has_room && atomic_load(&store->failed) == STAVE_OK &&
-        writer_append(store, &record, NULL, value, &unused) == STAVE_OK) {
+        writer_append_mark(store, &mark) == STAVE_OK) {
         tail->marked_end = atomic_load(&tail->end);
         tail->marked_sequence = plan->sequence;
     }

@@ -24,7 +24,6 @@
 #include "store/segments.h"
 #include "store/sync.h"
 
-#define MARK_ROOM UINT64_C(64)
 #define ALLOCATE_STEP_MIN (UINT64_C(1) << 20)
 #define ALLOCATE_STEP_MAX (UINT64_C(16) << 20)
 #define GRANT_STEP (UINT64_C(256) << 10)
@@ -149,17 +148,9 @@ static enum stave_status mark_empty(struct store *store)
 {
     struct segment *tail = store->tail;
     const struct record_mark mark = {SEGMENT_HEADER_SIZE, atomic_load(&store->durable_sequence)};
-    uint8_t value[RECORD_MARK_SIZE];
-    uint64_t unused;
     if (atomic_load(&tail->end) != SEGMENT_HEADER_SIZE) return STAVE_OK;
-    record_encode_mark(&mark, value);
-    struct record record = {
-        .kind = RECORD_MARK,
-        .value_size = sizeof(value),
-        .payload_checksum = record_payload_checksum(0, value, sizeof(value)),
-    };
-    const enum stave_status status = grant_now(store, tail, record_size(&record), true);
-    return status == STAVE_OK ? writer_append(store, &record, NULL, value, &unused) : status;
+    const enum stave_status status = grant_now(store, tail, MARK_ROOM, true);
+    return status == STAVE_OK ? writer_append_mark(store, &mark) : status;
 }
 
 static enum stave_status writable_status(const struct store *store)
@@ -309,6 +300,20 @@ enum stave_status writer_append(struct store *store, struct record *record, cons
         granted - offset < atomic_load_explicit(&store->prepare_low, memory_order_relaxed))
         background_wake_preparer(store);
     return STAVE_OK;
+}
+
+enum stave_status writer_append_mark(struct store *store, const struct record_mark *mark)
+{
+    uint8_t value[RECORD_MARK_SIZE];
+    uint64_t unused;
+    record_encode_mark(mark, value);
+    struct record record = {
+        .kind = RECORD_MARK,
+        .value_size = sizeof(value),
+        .payload_checksum = record_payload_checksum(0, value, sizeof(value)),
+    };
+    assert(record_size(&record) == MARK_ROOM);
+    return writer_append(store, &record, NULL, value, &unused);
 }
 
 /* ------------------------------------------------------------------ expiry */

@@ -8,6 +8,7 @@
 #include "store/store.h"
 
 #define DELETE_RESERVE UINT64_C(16384) /* bytes: W3 */
+#define MARK_ROOM UINT64_C(64)         /* bytes: W3 */
 
 /*
  * write_lock, which is let go and taken again while it waits (*ret_waited, optional, says so: revalidate what
@@ -24,6 +25,9 @@ enum stave_status writer_make_room(struct store *store, uint64_t size, bool is_d
  */
 enum stave_status writer_append(struct store *store, struct record *record, const void *key,
                                 const void *value, uint64_t *ret_location);
+
+/* The same for a MARK, which takes MARK_ROOM bytes. */
+enum stave_status writer_append_mark(struct store *store, const struct record_mark *mark);
 
 /*
  * write_lock (let go meanwhile): begins a new tail although there is room; returns when the old one has been

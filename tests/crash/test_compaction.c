@@ -115,6 +115,82 @@ static void a_crash_at_any_step_loses_nothing(void **state)
     scratch_remove(&scratch);
 }
 
+/* C6. Tombstones for keys in segments that stay, between values that are dead. */
+static void make_tombstones(const char *path)
+{
+    const struct stave_options options = scenario_options();
+    struct stave *store = store_open(path, &options);
+    fixture_fill(store, "gone", 100, 4, 1);
+    fixture_fill(store, "k", KEY_COUNT, VALUE_SIZE, 1);
+    store_close(store);
+    store = store_open(path, &options);
+    fixture_delete(store, "gone", 100);
+    for (uint64_t round = 0; round < 5; round++) fixture_fill(store, "junk", 40, VALUE_SIZE, round);
+    store_close(store);
+}
+
+/* Bytes of log when all that is due has been compacted. */
+static uint64_t compacted_size(const char *path)
+{
+    const struct stave_options options = scenario_options();
+    struct stave_segment_stats *segments = NULL;
+    size_t count = 0;
+    uint64_t size = 0;
+    struct stave *store = store_open(path, &options);
+    assert_int_equal(stave_compact(store, 0, NULL, NULL), STAVE_OK);
+    fixture_expect_absent(store, "gone", 100);
+    assert_int_equal(stave_count(store), KEY_COUNT + 40);
+    assert_int_equal(stave_segments(store, &segments, &count), STAVE_OK);
+    for (size_t i = 0; i < count; i++) size += segments[i].size;
+    stave_free(segments);
+    store_close(store);
+    return size;
+}
+
+static bool crash_among_tombstones(const char *origin, uint64_t nth, uint64_t size_max)
+{
+    struct scratch scratch;
+    scratch_make(&scratch);
+    scratch_copy(origin, scratch.store);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        const struct stave_options options = scenario_options();
+        struct stave *store = store_open(scratch.store, &options);
+        fault_arm_crash(nth, true);
+        (void)stave_compact(store, 0, NULL, NULL);
+        (void)fault_disarm();
+        _exit(0);
+    }
+    int result = 0;
+    assert_int_equal(waitpid(child, &result, 0), child);
+    const uint64_t size = compacted_size(scratch.store);
+    if (size > size_max)
+        fail_msg("crash %llu: %llu bytes, more than %llu", (unsigned long long)nth, (unsigned long long)size,
+                 (unsigned long long)size_max);
+    scratch_remove(&scratch);
+    return WEXITSTATUS(result) == FAULT_CRASH_EXIT;
+}
+
+static void a_crash_at_any_step_leaves_no_tombstone_twice(void **state) /* P9, C6 */
+{
+    (void)state;
+    struct scratch scratch;
+    struct scratch whole;
+    scratch_make(&scratch);
+    scratch_make(&whole);
+    make_tombstones(scratch.store);
+    scratch_copy(scratch.store, whole.store);
+    const uint64_t size_max = compacted_size(whole.store) + 1024;
+    fault_choose(FAULT_DISK_CHANGES);
+    uint64_t nth = 1;
+    while (crash_among_tombstones(scratch.store, nth, size_max)) nth++;
+    assert_true(nth > 10);
+    fault_choose(FAULT_SYSTEM);
+    scratch_remove(&whole);
+    scratch_remove(&scratch);
+}
+
 /* Failures. */
 
 static bool fail_at(const char *origin, uint64_t nth, int system_error, bool for_good)
@@ -174,6 +250,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_crash_at_any_step_loses_nothing),
+        cmocka_unit_test(a_crash_at_any_step_leaves_no_tombstone_twice),
         cmocka_unit_test(a_call_that_fails_loses_nothing),
         cmocka_unit_test(a_disk_that_is_full_loses_nothing),
         cmocka_unit_test(memory_that_is_refused_loses_nothing),

@@ -86,7 +86,8 @@ static void keep_pending(const char *final)
     char to[POWER_PATH_SIZE];
     power_join(from, record.shadow, "/", "pending");
     power_join(to, record.shadow, "/", final);
-    (void)unlink(to); /* a rename over a file would wait for the disk */
+    if (record.skips)
+        (void)unlink(to); /* no kill comes here then; a rename over it would wait for the disk */
     power_check(rename(from, to) == 0, "cannot rename to", to);
 }
 

@@ -195,6 +195,14 @@ void listener_unlisten(struct listening *listening)
     listening->count = 0;
 }
 
+bool listener_has_unix(const struct listening *listening)
+{
+    for (size_t i = 0; i < listening->count; i++) {
+        if (listening->is_unix[i]) return true;
+    }
+    return false;
+}
+
 /* ------------------------------------------------------------------ accepting */
 
 static void show_address(const struct sockaddr_storage *address, bool is_unix, const char *path,

@@ -44,6 +44,8 @@ struct listening {
 bool listener_listen(const struct config *config, const struct listening *present,
                      struct listening *ret_listening, char ret_error[CONFIG_ERROR_SIZE]);
 void listener_unlisten(struct listening *listening);
+/* Is the Unix socket among them? */
+bool listener_has_unix(const struct listening *listening);
 
 /* On the main thread: accepts from these from now on, until listeners_close(). NULL: no memory. */
 struct listeners *listeners_open(struct server *server, uv_loop_t *uv, const struct listening *listening);

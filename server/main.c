@@ -36,18 +36,6 @@ static bool show_help(int argument_count, char **arguments)
     return false;
 }
 
-static void write_pid_file(const struct config *config)
-{
-    if (config->pidfile == NULL || config->pidfile[0] == 0) return;
-    FILE *file = fopen(config->pidfile, "we");
-    if (file == NULL) {
-        log_write(LOG_WARNING, "Failed to write PID file: %s", strerror(errno));
-        return;
-    }
-    fprintf(file, "%d\n", (int)getpid());
-    (void)fclose(file);
-}
-
 /* The lines that tools which start a Redis look for. */
 static void greet(const struct server *server)
 {
@@ -115,7 +103,6 @@ int main(int argument_count, char **arguments)
         server.executable[0] = 0;
     metrics_install(&server);
     greet(&server);
-    write_pid_file(&server.config);
     const int exit_code = server_run(&server);
     config_free(&server.config);
     return exit_code;

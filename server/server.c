@@ -41,6 +41,7 @@ struct server_private {
     uv_signal_t interrupt;
     struct listeners *listeners;
     struct listening listening; /* as the configuration is; those accepted from may be older for a moment */
+    bool has_pid_file;
     pthread_mutex_t lock;
     struct post *first; /* lock */
     struct post *last;  /* lock */
@@ -507,6 +508,27 @@ bool server_init(struct server *server)
     return true;
 }
 
+static void write_pid_file(struct server *server)
+{
+    const char *path = server->config.pidfile;
+    if (path == NULL || path[0] == 0) return;
+    FILE *file = fopen(path, "we");
+    server->own->has_pid_file = file != NULL;
+    if (file == NULL) {
+        log_write(LOG_WARNING, "Failed to write PID file: %s", strerror(errno));
+        return;
+    }
+    fprintf(file, "%d\n", (int)getpid());
+    (void)fclose(file);
+}
+
+/* What stands under these names but has not been made here belongs to another server, and stays. */
+static void remove_files(const struct server *server)
+{
+    if (listener_has_unix(&server->own->listening)) (void)unlink(server->config.unixsocket);
+    if (server->own->has_pid_file) (void)unlink(server->config.pidfile);
+}
+
 /* Whatever has been opened is closed, in reverse. */
 static int end(struct server *server, int exit_code)
 {
@@ -526,10 +548,7 @@ static int end(struct server *server, int exit_code)
         log_write(LOG_WARNING, "The store could not be closed cleanly.");
         exit_code = 1;
     }
-    if (server->config.unixsocket != NULL && server->config.unixsocket[0] != 0)
-        (void)unlink(server->config.unixsocket);
-    if (server->config.pidfile != NULL && server->config.pidfile[0] != 0)
-        (void)unlink(server->config.pidfile);
+    remove_files(server);
     memory_free(server->databases);
     watch_table_free(server->watch);
     idle_free(server->idle);
@@ -559,6 +578,7 @@ int server_run(struct server *server)
         log_write(LOG_WARNING, "%s", is_listening ? "Configured to not listen anywhere, exiting." : error);
         return end(server, 1);
     }
+    write_pid_file(server);
     upkeep_begin(server);
     if (!start_loops(server) || !open_main(server)) {
         log_write(LOG_WARNING, "The threads could not be started.");

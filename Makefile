@@ -38,6 +38,7 @@ test: test-packages
 	$(MAKE) test-plain
 	$(MAKE) test-address
 	$(MAKE) test-thread
+	@scripts/skipped-tests.sh $(BUILD) build-asan build-tsan
 
 test-packages:
 	scripts/install-packages.sh test

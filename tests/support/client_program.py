@@ -61,7 +61,7 @@ def node_modules():
     """The folder with the libraries of clients/package.json, installed once a build folder; skips the test without them."""
     npm = shutil.which("npm")
     if shutil.which("node") is None or npm is None:
-        skip("no node and npm in PATH")
+        skip("no node and npm in PATH (Debian: nodejs, npm)")
     folder = os.path.join(BUILD_DIR, "clients")
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "lock"), "wb") as lock:

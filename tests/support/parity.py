@@ -176,6 +176,6 @@ def missing_program(*names):
     """Says which of the programs is not installed, if any."""
     for name in names:
         if shutil.which(name) is None:
-            print(f"there is no {name}")
+            print(f"skipped: no {name}")
             return True
     return False

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "server/client.h"
+#include "server/command/connection.h"
 #include "server/dispatch.h"
 #include "server/number.h"
 #include "server/server.h"
@@ -13,15 +14,9 @@
 
 bool transaction_is_immediate(const struct command *command)
 {
-    static const char *const others[] = {"quit", "reset"};
-    if (command->run == transaction_multi || command->run == transaction_exec ||
-        command->run == transaction_discard || command->run == transaction_watch) {
-        return true;
-    }
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-        if (strcmp(command->name, others[i]) == 0) return true;
-    }
-    return false;
+    return command->run == transaction_multi || command->run == transaction_exec ||
+           command->run == transaction_discard || command->run == transaction_watch ||
+           command->run == connection_quit || command->run == connection_reset;
 }
 
 enum stave_status transaction_multi(struct call *call)

@@ -76,21 +76,31 @@ static void count_kind(struct loop_stats *stats, const char *kind)
     added->count = 1;
 }
 
-void dispatch_count_errors(struct dispatcher *dispatcher)
+/* Once they are counted, none is left: those of an EXEC's commands are theirs, and not its own. */
+static void count_errors(struct loop_stats *stats, struct reply *reply)
 {
-    if (dispatcher->reply.error_count == 0) return;
-    dispatcher->stats.error_replies += dispatcher->reply.error_count;
-    count_kind(&dispatcher->stats, dispatcher->reply.error_kind);
+    if (reply->error_count == 0) return;
+    stats->error_replies += reply->error_count;
+    count_kind(stats, reply->error_kind);
+    reply->error_count = 0;
 }
 
-static void count_call(struct dispatcher *dispatcher, size_t number, uint64_t duration_us, bool is_failed)
+void dispatch_count_errors(struct dispatcher *dispatcher)
 {
-    struct command_stats *stats = &dispatcher->stats.commands[number];
+    count_errors(&dispatcher->stats, &dispatcher->reply);
+}
+
+/* A command that ran, alone or in an EXEC. */
+static void count_call(struct loop_stats *all, size_t number, uint64_t duration_us, struct reply *reply)
+{
+    struct command_stats *stats = &all->commands[number];
+    all->commands_processed++;
     stats->call_count++;
     stats->time_us += duration_us;
-    stats->failed_count += is_failed;
+    stats->failed_count += reply->error_count > 0;
     const int bucket = duration_us == 0 ? 0 : 63 - __builtin_clzll(duration_us);
     stats->histogram[bucket < 31 ? bucket : 31]++;
+    count_errors(all, reply);
 }
 
 /* ------------------------------------------------------------------ what is refused */
@@ -367,8 +377,7 @@ static void finish(struct run *run, struct call *call)
     /* D3; where nobody else writes, a millisecond late is soon enough. */
     if (dispatcher->server->loop_count > 1 || now_us - dispatcher->now_at_us >= US_PER_MS)
         read_clock(dispatcher, now_us);
-    count_call(dispatcher, run->number, duration_us, dispatcher->reply.error_count > 0);
-    dispatch_count_errors(dispatcher);
+    count_call(&dispatcher->stats, run->number, duration_us, &dispatcher->reply);
     if (dispatcher->server->hooks.executed != NULL) dispatcher->server->hooks.executed(call, duration_us);
     if (call->ends_multi) client_discard(client);
     if ((client->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) != 0) {
@@ -514,7 +523,6 @@ enum dispatch_outcome dispatch(struct dispatcher *dispatcher, struct client *cli
 
     client->command_count++;
     client->active_ms = dispatcher->now_ms;
-    dispatcher->stats.commands_processed++;
     client->flags &= ~(uint32_t)CLIENT_REPLY_SKIP;
     if ((client->flags & CLIENT_REPLY_SKIP_NEXT) != 0) {
         client->flags ^= CLIENT_REPLY_SKIP_NEXT | CLIENT_REPLY_SKIP;
@@ -534,7 +542,6 @@ enum stave_status dispatch_queued(struct call *exec, struct queued_command *queu
     call.free_state = NULL;
     const struct server *server = exec->server;
     const uint64_t begin_us = server_monotonic_us();
-    const uint32_t errors_before = exec->reply->error_count;
     const struct reply_mark mark = {exec->reply->bytes.size, exec->reply->view_count};
     exec->reply->protocol = exec->client->protocol;
     transaction_count_reads(call.transaction, (queued->command->flags & COMMAND_READONLY) != 0);
@@ -543,15 +550,10 @@ enum stave_status dispatch_queued(struct call *exec, struct queued_command *queu
     if (status != STAVE_OK) {
         if ((queued->command->flags & COMMAND_READONLY) == 0) return status; /* half of it may be staged */
         reply_take_back(exec->reply, mark);
-        exec->reply->error_count = errors_before;
         (void)call_error(&call, "ERR the store failed: %s", stave_status_text(status));
     }
     const uint64_t duration_us = server_monotonic_us() - begin_us;
-    struct loop_stats *stats = client_stats(exec->client);
-    struct command_stats *counted = &stats->commands[command_number(queued->command)];
-    counted->call_count++;
-    counted->time_us += duration_us;
-    counted->failed_count += exec->reply->error_count > errors_before;
+    count_call(client_stats(exec->client), command_number(queued->command), duration_us, exec->reply);
     if (server->hooks.executed != NULL) server->hooks.executed(&call, duration_us);
     queued->has_run = true;
     queued->database = call.database;

@@ -232,6 +232,17 @@ class Logs(ServerTest):
         self.client("CONFIG", "RESETSTAT")
         self.assertNotIn("cmdstat_get", info(self.client))
 
+    def test_commands_of_an_exec_are_counted_as_any_and_refused_ones_not_as_processed(self):
+        self.client("CONFIG", "RESETSTAT")
+        self.client.pipeline([("SET", "a", "word"), ("MULTI",), ("INCR", "a"), ("AUTH", "nobody", "wrong"), ("GET", "a"), ("EXEC",),
+                              ("GET",), ("NOSUCH",)])
+        found = info(self.client)
+        self.assertEqual("7", found["total_commands_processed"])  # with RESETSTAT
+        self.assertRegex(found["cmdstat_incr"], "^calls=1,.*,failed_calls=1$")
+        self.assertRegex(found["cmdstat_exec"], "^calls=1,.*,failed_calls=0$")
+        self.assertEqual(["count=3", "count=1"], [found["errorstat_ERR"], found["errorstat_WRONGPASS"]])
+        self.assertNotIn("p50=0.000", found["latency_percentiles_usec_incr"])
+
 
 class Protection(ServerTest):
     def test_debug_is_refused_before_it_is_queued(self):

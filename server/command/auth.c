@@ -76,35 +76,22 @@ enum stave_status auth_auth(struct call *call)
 
 /* ------------------------------------------------------------------ HELLO */
 
-struct hello {
-    int64_t protocol; /* 0: as it is */
-    const struct stave_bytes *user;
-    const struct stave_bytes *password;
-    const struct stave_bytes *name;
-};
-
-/* False: the answer has been given. */
-static bool parse_hello(struct call *call, struct hello *hello)
+/* One after the other, as Redis: what stands before a wrong one is done. False: the answer has been given. */
+static bool take_options(struct call *call, enum stave_status *ret_status)
 {
-    if (call->argument_count < 2) return true;
-    if (!call_integer_between(call, 1, INT64_MIN, INT64_MAX,
-                              "ERR Protocol version is not an integer or out of range", &hello->protocol))
-        return false;
-    if (hello->protocol < 2 || hello->protocol > 3) {
-        call_error(call, "NOPROTO unsupported protocol version");
-        return false;
-    }
     for (size_t i = 2; i < call->argument_count; i++) {
         const size_t left = call->argument_count - 1 - i;
         if (call_is(call, i, "auth") && left >= 2) {
-            hello->user = &call->arguments[i + 1];
-            hello->password = &call->arguments[i + 2];
+            if (!authenticate(call, &call->arguments[i + 1], call->arguments[i + 2])) {
+                *ret_status = call_error(call, WRONG_PASSWORD);
+                return false;
+            }
             i += 2;
         } else if (call_is(call, i, "setname") && left >= 1) {
-            hello->name = &call->arguments[++i];
+            if (!client_take_name(call, ++i, ret_status)) return false;
         } else {
-            call_error(call, "ERR Syntax error in HELLO option '%.*s'", words_shown(call->arguments[i]),
-                       (const char *)call->arguments[i].data);
+            *ret_status = call_error(call, "ERR Syntax error in HELLO option '%.*s'",
+                                     words_shown(call->arguments[i]), (const char *)call->arguments[i].data);
             return false;
         }
     }
@@ -133,19 +120,18 @@ static void reply_hello(struct call *call)
 
 enum stave_status auth_hello(struct call *call)
 {
-    struct hello hello = {0};
     struct client *client = call->client;
-    if (!parse_hello(call, &hello)) return STAVE_OK;
-    if (hello.name != NULL && !client_is_name(*hello.name))
-        return call_error(call, "ERR Client names cannot contain spaces, newlines or special characters.");
-    if (hello.user != NULL && !authenticate(call, hello.user, *hello.password))
-        return call_error(call, WRONG_PASSWORD);
+    int64_t protocol = client->protocol;
+    enum stave_status status = STAVE_OK;
+    if (call->argument_count >= 2 &&
+        !call_integer_between(call, 1, INT64_MIN, INT64_MAX,
+                              "ERR Protocol version is not an integer or out of range", &protocol))
+        return STAVE_OK;
+    if (protocol < 2 || protocol > 3) return call_error(call, "NOPROTO unsupported protocol version");
+    if (!take_options(call, &status)) return status;
     if (!client_is_authenticated(client)) return call_error(call, HELLO_WITHOUT_AUTH);
-    if (hello.name != NULL && !client_set_text(&client->name, *hello.name)) return STAVE_NO_MEMORY;
-    if (hello.protocol != 0) {
-        client->protocol = (int)hello.protocol;
-        call->reply->protocol = client->protocol;
-    }
+    client->protocol = (int)protocol;
+    call->reply->protocol = client->protocol;
     reply_hello(call);
     return STAVE_OK;
 }

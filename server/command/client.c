@@ -22,11 +22,6 @@ static bool is_printable_word(struct stave_bytes text)
     return true;
 }
 
-bool client_is_name(struct stave_bytes text)
-{
-    return text.size <= CLIENT_NAME_SIZE_MAX && is_printable_word(text);
-}
-
 bool client_type_parse(struct call *call, size_t index, enum client_type *ret_type)
 {
     static const struct {
@@ -211,14 +206,25 @@ enum stave_status client_list(struct call *call)
 
 /* ------------------------------------------------------------------ names */
 
+bool client_take_name(struct call *call, size_t index, enum stave_status *ret_status)
+{
+    const struct stave_bytes name = call->arguments[index];
+    if (name.size > CLIENT_NAME_SIZE_MAX)
+        *ret_status = call_error(call, NAME_TOO_LONG, CLIENT_NAME_SIZE_MAX);
+    else if (!is_printable_word(name))
+        *ret_status = call_error(call, BAD_NAME);
+    else if (!client_set_text(&call->client->name, name))
+        *ret_status = STAVE_NO_MEMORY;
+    else
+        return true;
+    return false;
+}
+
 enum stave_status client_setname(struct call *call)
 {
-    if (call->arguments[2].size > CLIENT_NAME_SIZE_MAX)
-        return call_error(call, NAME_TOO_LONG, CLIENT_NAME_SIZE_MAX);
-    if (!client_is_name(call->arguments[2])) return call_error(call, BAD_NAME);
-    if (!client_set_text(&call->client->name, call->arguments[2])) return STAVE_NO_MEMORY;
-    reply_ok(call->reply);
-    return STAVE_OK;
+    enum stave_status status = STAVE_OK;
+    if (client_take_name(call, 2, &status)) reply_ok(call->reply);
+    return status;
 }
 
 enum stave_status client_getname(struct call *call)
@@ -237,7 +243,7 @@ enum stave_status client_setinfo(struct call *call)
     if (!is_name && !call_is(call, 2, "lib-ver"))
         return call_error(call, "ERR Unrecognized option '%.*s'", words_shown(call->arguments[2]),
                           (const char *)call->arguments[2].data);
-    if (!client_is_name(call->arguments[3]))
+    if (call->arguments[3].size > CLIENT_NAME_SIZE_MAX || !is_printable_word(call->arguments[3]))
         return call_error(call, "ERR %s cannot contain spaces, newlines or special characters.",
                           is_name ? "lib-name" : "lib-ver");
     char **target = is_name ? &call->client->library_name : &call->client->library_version;

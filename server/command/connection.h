@@ -33,8 +33,11 @@ enum stave_status client_caching(struct call *call);
 enum stave_status client_help(struct call *call);
 enum stave_status client_kill_command(struct call *call);
 
-/* A name or an attribute: printable, without spaces. */
-bool client_is_name(struct stave_bytes text);
+/*
+ * The argument becomes the client's name. False: it cannot, and the answer has been given, or the status says
+ * why.
+ */
+bool client_take_name(struct call *call, size_t index, enum stave_status *ret_status);
 
 /* The classes of CLIENT LIST TYPE and KILL TYPE: "normal", "master", "replica", "slave", "pubsub". */
 enum client_type { CLIENT_TYPE_NORMAL, CLIENT_TYPE_MASTER, CLIENT_TYPE_REPLICA, CLIENT_TYPE_PUBSUB };

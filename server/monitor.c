@@ -37,9 +37,10 @@ static enum stave_status format_line(const struct call *call, struct buffer *lin
 {
     struct timeval now;
     gettimeofday(&now, NULL);
+    const bool is_unix = (call->client->flags & CLIENT_UNIX_SOCKET) != 0;
     enum stave_status status = buffer_append_format(
-        line, "+%lld.%06ld [%u %s]", (long long)now.tv_sec, (long)now.tv_usec, call->database,
-        call->client->flags & CLIENT_UNIX_SOCKET ? "unix:" : call->client->address);
+        line, "+%lld.%06ld [%u %s%s]", (long long)now.tv_sec, (long)now.tv_usec, call->database,
+        is_unix ? "unix:" : "", is_unix ? call->server->config.unixsocket : call->client->address);
     if (status == STAVE_OK) status = append_arguments(call, line);
     if (status == STAVE_OK) status = buffer_append(line, "\r\n", 2);
     return status;

@@ -323,6 +323,9 @@ class Limits(unittest.TestCase):
                 self.assertEqual(0o700, os.stat(path).st_mode & 0o777)
                 with server.client() as other:
                     self.assertEqual(b"v", other("GET", "k"))
+                    self.assertEqual("OK", other("MONITOR"))
+                    client("GET", "k")
+                    self.assertIn(f'[0 unix:{path}] "GET" "k"', other.read_line().decode())
             self.assertFalse(os.path.exists(path))
 
 

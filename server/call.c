@@ -2,11 +2,13 @@
 /* What commands ask of their call: arguments as words and numbers, error answers. */
 #include "server/call.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "net/words.h"
 #include "server/number.h"
 #include "server/server.h"
 
@@ -35,6 +37,23 @@ bool call_integer_between(struct call *call, size_t index, int64_t min, int64_t 
         return false;
     }
     *ret_value = value;
+    return true;
+}
+
+bool call_database(struct call *call, size_t index, uint32_t *ret_database)
+{
+    int64_t number;
+    if (!call_integer(call, index, &number)) return false;
+    if (number < INT32_MIN || number > INT32_MAX) {
+        (void)call_error(call, "ERR value is out of range, value must between %d and %d", INT32_MIN,
+                         INT32_MAX);
+        return false;
+    }
+    if (number < 0 || number >= call->server->database_count) {
+        (void)call_error(call, "ERR DB index is out of range");
+        return false;
+    }
+    *ret_database = (uint32_t)number;
     return true;
 }
 
@@ -72,4 +91,16 @@ enum stave_status call_wrong_arity(struct call *call)
     char name[64];
     command_full_name(call->command, name, sizeof name);
     return call_error(call, "ERR wrong number of arguments for '%s' command", name);
+}
+
+enum stave_status call_wrong_subcommand(struct call *call)
+{
+    char container[32];
+    const struct stave_bytes name = call->arguments[0];
+    size_t size = 0;
+    for (; size < name.size && size + 1 < sizeof container; size++)
+        container[size] = (char)toupper(((const unsigned char *)name.data)[size]);
+    return call_error(call, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %.*s HELP.",
+                      words_shown(call->arguments[1]), (const char *)call->arguments[1].data, (int)size,
+                      container);
 }

@@ -54,6 +54,9 @@ bool call_integer(struct call *call, size_t index, int64_t *ret_value);
 bool call_integer_between(struct call *call, size_t index, int64_t min, int64_t max, const char *error,
                           int64_t *ret_value);
 
+/* Argument as the number of a database. False: it is none, and that has been answered. */
+bool call_database(struct call *call, size_t index, uint32_t *ret_database);
+
 /* The longest string that a command may make: proto-max-bulk-len. */
 uint64_t call_string_size_max(const struct call *call);
 
@@ -69,5 +72,7 @@ enum stave_status call_error(struct call *call, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 enum stave_status call_syntax_error(struct call *call); /* ERR syntax error */
 enum stave_status call_wrong_arity(struct call *call);  /* ERR wrong number of arguments for '...' command */
+/* ERR unknown subcommand or wrong number of arguments for '...'. Try ... HELP. */
+enum stave_status call_wrong_subcommand(struct call *call);
 
 #endif

@@ -274,7 +274,7 @@ enum stave_status client_pause(struct call *call)
 {
     bool writes_only = false;
     int64_t timeout_ms;
-    if (call->argument_count > 4) return call_syntax_error(call);
+    if (call->argument_count > 4) return call_wrong_subcommand(call);
     if (call->argument_count == 4) {
         writes_only = call_is(call, 3, "write");
         if (!writes_only && !call_is(call, 3, "all"))
@@ -321,9 +321,9 @@ enum stave_status client_no_evict(struct call *call)
 enum stave_status client_unblock(struct call *call)
 {
     int64_t unused;
+    if (call->argument_count > 4) return call_wrong_subcommand(call);
     if (call->argument_count == 4 && !call_is(call, 3, "timeout") && !call_is(call, 3, "error"))
         return call_error(call, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
-    if (call->argument_count > 4) return call_syntax_error(call);
     if (!call_integer(call, 2, &unused)) return STAVE_OK;
     reply_integer(call->reply, 0);
     return STAVE_OK;
@@ -337,7 +337,7 @@ enum stave_status client_getredir(struct call *call)
 
 enum stave_status client_tracking(struct call *call)
 {
-    if (call_is(call, 2, "off")) {
+    if (call_is(call, 2, "off") && call->argument_count == 3) {
         reply_ok(call->reply);
         return STAVE_OK;
     }

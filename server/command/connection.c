@@ -47,12 +47,8 @@ enum stave_status connection_reset(struct call *call)
 
 enum stave_status connection_select(struct call *call)
 {
-    int64_t number;
-    if (!call_integer(call, 1, &number)) return STAVE_OK;
-    if (number < 0 || number >= (int64_t)call->server->database_count)
-        return call_error(call, "ERR DB index is out of range");
-    call->client->database = (uint32_t)number;
-    call->database = (uint32_t)number;
+    if (!call_database(call, 1, &call->database)) return STAVE_OK;
+    call->client->database = call->database;
     reply_ok(call->reply);
     return STAVE_OK;
 }

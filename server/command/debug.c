@@ -342,7 +342,5 @@ enum stave_status debug_run(struct call *call)
             continue;
         if (call_is(call, 1, subcommand->name)) return subcommand->run(call);
     }
-    char name[129];
-    return call_error(call, "ERR unknown subcommand or wrong number of arguments for '%s'. Try DEBUG HELP.",
-                      copy_argument(call, 1, name, sizeof name));
+    return call_wrong_subcommand(call);
 }

@@ -7,30 +7,11 @@
 #include "server/command/generic.h"
 #include "server/server.h"
 
-#define NUMBER_RANGE_ERROR "ERR value is out of range, value must between -2147483648 and 2147483647"
-#define DATABASE_RANGE_ERROR "ERR DB index is out of range"
 #define SAME_OBJECT_ERROR "ERR source and destination objects are the same"
 
 static bool is_same(struct stave_bytes a, struct stave_bytes b)
 {
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
-}
-
-/* False: it has been answered. */
-static bool database_argument(struct call *call, size_t index, uint32_t *ret_database)
-{
-    int64_t number;
-    if (!call_integer(call, index, &number)) return false;
-    if (number < INT32_MIN || number > INT32_MAX) {
-        (void)call_error(call, NUMBER_RANGE_ERROR);
-        return false;
-    }
-    if (number < 0 || number >= call->server->database_count) {
-        (void)call_error(call, DATABASE_RANGE_ERROR);
-        return false;
-    }
-    *ret_database = (uint32_t)number;
-    return true;
 }
 
 static enum stave_status rename_key(struct call *call, bool only_if_absent)
@@ -93,7 +74,7 @@ enum stave_status copy_run(struct call *call)
         if (call_is(call, i, "REPLACE")) {
             replace = true;
         } else if (call_is(call, i, "DB") && i + 1 < call->argument_count) {
-            if (!database_argument(call, ++i, &database)) return STAVE_OK;
+            if (!call_database(call, ++i, &database)) return STAVE_OK;
         } else {
             return call_syntax_error(call);
         }
@@ -111,7 +92,7 @@ enum stave_status move_run(struct call *call)
 {
     const struct stave_bytes key = call->arguments[1];
     uint32_t database;
-    if (!database_argument(call, 2, &database)) return STAVE_OK;
+    if (!call_database(call, 2, &database)) return STAVE_OK;
     if (database == call->database) return call_error(call, SAME_OBJECT_ERROR);
     bool done;
     enum stave_status status = copy_value(call, key, database, key, false, &done);

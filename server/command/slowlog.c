@@ -2,7 +2,6 @@
 /* SLOWLOG. */
 #include "server/slowlog.h"
 
-#include "net/words.h"
 #include "server/command/help.h"
 #include "server/command/server.h"
 
@@ -30,10 +29,7 @@ static void count_entry(void *context, const struct slowlog_entry *entry)
 enum stave_status slowlog_get(struct call *call)
 {
     int64_t wanted = COUNT_DEFAULT;
-    if (call->argument_count > 3)
-        return call_error(call,
-                          "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try SLOWLOG HELP.",
-                          words_shown(call->arguments[1]), (const char *)call->arguments[1].data);
+    if (call->argument_count > 3) return call_wrong_subcommand(call);
     if (call->argument_count == 3 &&
         !call_integer_between(call, 2, -1, INT64_MAX, "ERR count should be greater than or equal to -1",
                               &wanted))

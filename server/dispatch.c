@@ -312,28 +312,45 @@ static bool may_wait(const struct run *run)
            !atomic_load_explicit(&run->dispatcher->server->is_cold, memory_order_relaxed);
 }
 
+/* No other loop can come between. */
+static bool is_alone(const struct run *run)
+{
+    return run->is_exclusive || run->dispatcher->server->loop_count == 1;
+}
+
 /* One attempt, commit included. */
 static enum stave_status attempt(struct run *run, struct call *call)
 {
     struct dispatcher *dispatcher = run->dispatcher;
-    const struct transaction_mode mode = {
-        .now_ms = dispatcher->now_ms,
-        .may_wait = may_wait(run),
-        .is_exclusive = run->is_exclusive || dispatcher->server->loop_count == 1,
-        .is_writing = (flags_of(run) & COMMAND_READONLY) == 0 || run->command->run == transaction_exec,
-        .counts_reads = (run->command->flags & COMMAND_READONLY) != 0,
-        .place = dispatcher->place,
-        .stats = &dispatcher->stats};
+    const struct transaction_mode mode = {.now_ms = dispatcher->now_ms,
+                                          .may_wait = may_wait(run),
+                                          .is_exclusive = is_alone(run),
+                                          .is_writing = (flags_of(run) & COMMAND_READONLY) == 0 ||
+                                                        run->command->run == transaction_exec,
+                                          .counts_reads = (run->command->flags & COMMAND_READONLY) != 0,
+                                          .place = dispatcher->place,
+                                          .stats = &dispatcher->stats};
     call->now_ms = mode.now_ms;
     transaction_begin(dispatcher->transaction, &mode);
     const enum stave_status status = run->command->run(call);
     return status != STAVE_OK ? status : transaction_commit(dispatcher->transaction);
 }
 
-/* Several commands at one moment: what expires meanwhile is there for all of them (T4). */
+/* Whether it may name several keys. */
+static bool is_of_several(const struct run *run)
+{
+    const struct key_spec *keys = run->command->keys;
+    return run->command->run == transaction_exec || keys[0].find_last != 0 || keys[1].begin != KEY_BEGIN_NONE;
+}
+
+/*
+ * Several keys at one moment: what expires meanwhile is there for all of them (T4). Beside other loops the
+ * commit looks once more at what was read; alone it does not, but compaction and the expiry cycle are at
+ * work.
+ */
 static enum stave_status attempt_held(struct run *run, struct call *call)
 {
-    if (run->command->run != transaction_exec || run->client->queued_count < 2) return attempt(run, call);
+    if (!is_alone(run) || !is_of_several(run)) return attempt(run, call);
     struct dispatcher *dispatcher = run->dispatcher;
     (void)stave_hold_expiry(dispatcher->server->store, dispatcher->now_ms);
     const enum stave_status status = attempt(run, call);

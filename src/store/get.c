@@ -34,7 +34,7 @@ static enum stave_status find_live(struct stave *handle, struct stave_bytes key,
     return STAVE_NOT_FOUND;
 }
 
-/* The part of the value that was asked for; the whole is verified, a part is not. */
+/* The part of the value that was asked for. */
 static enum stave_status select_part(struct store *store, struct reading *reading,
                                      const struct stave_read *read, struct stave_bytes *ret_part)
 {
@@ -43,10 +43,7 @@ static enum stave_status select_part(struct store *store, struct reading *readin
     size_t wanted = size - (size_t)from;
     if (read != NULL && read->size != 0 && read->size < wanted) wanted = read->size;
     const uint32_t flags = read == NULL ? 0 : read->flags;
-    const enum stave_status status = reading_value(store, reading, flags, wanted == size);
-    if (status != STAVE_OK) return status;
-    *ret_part = stave_bytes(reading->value + from, wanted);
-    return STAVE_OK;
+    return reading_value(store, reading, from, wanted, flags, ret_part);
 }
 
 static bool read_is_valid(const struct stave_read *read)

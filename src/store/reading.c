@@ -41,22 +41,23 @@ static enum stave_status read_copy(struct store *store, const struct segment *se
     return status < 0 ? store_note_error(store, &error) : status;
 }
 
-/* Makes bytes [offset, offset + size) of the segment readable at *ret_at. */
-static enum stave_status bytes_at(struct store *store, struct reading *reading, uint64_t size, uint32_t flags,
-                                  const uint8_t **ret_at)
+/* Makes bytes [from, from + size) of the record readable at *ret_at. */
+static enum stave_status bytes_at(struct store *store, struct reading *reading, uint64_t from, uint64_t size,
+                                  uint32_t flags, const uint8_t **ret_at)
 {
     const struct segment *segment = reading->segment;
+    const uint64_t offset = reading->offset + from;
     if (segment->map.data != NULL) {
-        if (flags & STAVE_READ_NO_WAIT && !map_resident(&segment->map, reading->offset, (size_t)size))
+        if (flags & STAVE_READ_NO_WAIT && !map_resident(&segment->map, offset, (size_t)size))
             return STAVE_WOULD_BLOCK;
-        *ret_at = segment->map.data + reading->offset;
+        *ret_at = segment->map.data + offset;
         return STAVE_OK;
     }
     uint8_t *copy = memory_realloc(reading->copy, (size_t)size);
     if (copy == NULL) return store_error(store, STAVE_NO_MEMORY, "no memory to read a record");
     reading->copy = copy;
     *ret_at = copy;
-    return read_copy(store, segment, reading->offset, (size_t)size, flags, copy);
+    return read_copy(store, segment, offset, (size_t)size, flags, copy);
 }
 
 /* ------------------------------------------------------------------ header and key */
@@ -97,13 +98,13 @@ enum stave_status reading_begin(struct store *store, uint64_t location, uint32_t
     const uint64_t wanted = reading.segment->map.data != NULL ? RECORD_HEADER_SIZE_MAX : FIRST_READ_SIZE;
     const uint64_t first = room < wanted ? room : wanted;
     const uint8_t *at = NULL;
-    enum stave_status status = bytes_at(store, &reading, first, flags, &at);
+    enum stave_status status = bytes_at(store, &reading, 0, first, flags, &at);
     if (status == STAVE_OK) status = decode(store, &reading, at, (size_t)first);
     if (status == STAVE_OK && record_size(&reading.record) > room)
         status = damaged(store, reading.segment, reading.offset, "the record reaches beyond its segment");
     const size_t header_size = record_header_size(reading.record.flags);
     if (status == STAVE_OK && header_size + reading.record.key_size > first)
-        status = bytes_at(store, &reading, header_size + reading.record.key_size, flags, &at);
+        status = bytes_at(store, &reading, 0, header_size + reading.record.key_size, flags, &at);
     if (status != STAVE_OK) {
         reading_end(&reading);
         return status;
@@ -118,22 +119,20 @@ enum stave_status reading_begin(struct store *store, uint64_t location, uint32_t
 
 /* ------------------------------------------------------------------ value */
 
-enum stave_status reading_value(struct store *store, struct reading *reading, uint32_t flags, bool verify)
+enum stave_status reading_value(struct store *store, struct reading *reading, uint64_t from, size_t size,
+                                uint32_t flags, struct stave_bytes *ret_part)
 {
     const struct record *record = &reading->record;
-    const size_t header_size = record_header_size(record->flags);
-    const uint64_t size = header_size + (uint64_t)record->key_size + record->value_size;
-    if (reading->value == NULL || (flags & STAVE_READ_NO_WAIT && reading->segment->map.data != NULL)) {
-        const uint8_t *at = NULL;
-        const enum stave_status status = bytes_at(store, reading, size, flags, &at);
+    const uint64_t value_at = record_header_size(record->flags) + (uint64_t)record->key_size;
+    const bool is_copied = reading->segment->map.data == NULL && reading->value != NULL;
+    const uint8_t *at = is_copied ? reading->value + from : reading->key;
+    if (size > 0 && !is_copied) {
+        const enum stave_status status = bytes_at(store, reading, value_at + from, size, flags, &at);
         if (status != STAVE_OK) return status;
-        reading->key = at + header_size;
-        reading->value = reading->key + record->key_size;
     }
-    if (!verify || store->options.skip_verify) return STAVE_OK;
-    if (record_payload_checksum(record->key_hash, reading->value, record->value_size) ==
-        record->payload_checksum)
-        return STAVE_OK;
+    *ret_part = stave_bytes(at, size);
+    if (size != record->value_size || store->options.skip_verify) return STAVE_OK;
+    if (record_payload_checksum(record->key_hash, at, size) == record->payload_checksum) return STAVE_OK;
     return damaged(store, reading->segment, reading->offset, "the value of a record is damaged");
 }
 

@@ -12,8 +12,8 @@ struct reading {
     struct segment *segment;
     uint64_t offset;
     struct record record;
-    const uint8_t *key;
-    const uint8_t *value; /* NULL until reading_value, with STAVE_READS_COPIED */
+    const uint8_t *key;   /* until reading_value() */
+    const uint8_t *value; /* NULL: not copied with the key */
     void *copy;           /* memory_free; NULL when mapped */
 };
 
@@ -29,8 +29,9 @@ void reading_prefetch(const struct store *store, uint64_t location);
  */
 enum stave_status reading_begin(struct store *store, uint64_t location, uint32_t flags,
                                 struct reading *ret_reading);
-/* Makes ->value readable and checks it against the checksum if `verify`. */
-enum stave_status reading_value(struct store *store, struct reading *reading, uint32_t flags, bool verify);
+/* The part of the value, which lies within it; the whole is checked against the checksum, a part is not. */
+enum stave_status reading_value(struct store *store, struct reading *reading, uint64_t from, size_t size,
+                                uint32_t flags, struct stave_bytes *ret_part);
 void reading_end(struct reading *reading);
 
 struct found {

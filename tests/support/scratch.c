@@ -189,6 +189,21 @@ size_t scratch_count_segments(const char *dir)
     return count_entries(dir, true);
 }
 
+void scratch_drop_pages(const char *dir)
+{
+    char path[SCRATCH_PATH_SIZE];
+    DIR *listing = opendir(dir);
+    must(listing != NULL, "opendir", dir);
+    for (const struct dirent *entry = readdir(listing); entry != NULL; entry = readdir(listing)) {
+        join(path, dir, entry->d_name);
+        const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+        if (descriptor < 0) continue;
+        (void)posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
+        close(descriptor);
+    }
+    closedir(listing);
+}
+
 size_t scratch_count_descriptors(void)
 {
     return count_entries("/proc/self/fd", false);

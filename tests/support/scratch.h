@@ -40,6 +40,8 @@ uint64_t scratch_find(const char *dir, const char *name, struct stave_bytes byte
 /* The segment file that holds `bytes`: its name, and the offset. False if there is none. */
 bool scratch_find_segment(const char *dir, struct stave_bytes bytes, char ret_name[64], uint64_t *ret_offset);
 size_t scratch_count_segments(const char *dir);
+/* Out of the page cache, as far as the file system lets them go (tmpfs does not), and nobody maps them. */
+void scratch_drop_pages(const char *dir);
 /* Descriptors that this process has open. */
 size_t scratch_count_descriptors(void);
 

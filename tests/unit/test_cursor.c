@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Cursors that remove what has expired, that do not wait for the disk, and over dropped keys. */
-#include <dirent.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
@@ -135,22 +133,6 @@ static void a_store_opened_read_only_refuses_to_expire(void **state)
 
 /* ------------------------------------------------------------------ cold data */
 
-/* As far as the file system lets them go (not from tmpfs). */
-static void drop_cached_pages(const char *path)
-{
-    char name[SCRATCH_PATH_SIZE + 300];
-    DIR *dir = opendir(path);
-    assert_non_null(dir);
-    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
-        (void)snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
-        const int descriptor = open(name, O_RDONLY | O_CLOEXEC);
-        if (descriptor < 0) continue;
-        (void)posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
-        close(descriptor);
-    }
-    closedir(dir);
-}
-
 /* What the cursor would have waited for is read by another one, a step from its position. */
 static void bring(struct stave *store, const struct stave_cursor *stuck, uint32_t flags)
 {
@@ -173,7 +155,7 @@ static void walk_without_waiting(struct fixture *fixture, uint32_t flags)
     enum stave_status status;
     size_t count = 0;
     fixture_close(fixture);
-    drop_cached_pages(fixture->scratch.store);
+    scratch_drop_pages(fixture->scratch.store);
     fixture_reopen(fixture);
     assert_int_equal(stave_cursor_open(fixture->store, 0, stave_text(""),
                                        flags | STAVE_CURSOR_NO_WAIT | STAVE_CURSOR_STEPS, &cursor),

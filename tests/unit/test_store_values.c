@@ -367,6 +367,43 @@ static void a_part_of_a_value_is_read(void **state)
     assert_int_equal(stave_get_with(fixture->store, stave_text("a"), &read, &value), STAVE_INVALID);
 }
 
+static enum stave_status view_part(struct stave *store, uint32_t flags, uint64_t offset, size_t size)
+{
+    const struct stave_read read = {.flags = flags, .offset = offset, .size = size};
+    struct stave_view view = {0};
+    const enum stave_status status = stave_view(store, stave_text("a"), &read, &view);
+    if (status == STAVE_OK) {
+        assert_int_equal(view.size, size);
+        for (size_t i = 0; i < size; i++) assert_int_equal(((const uint8_t *)view.data)[i], 'x');
+    }
+    stave_view_release(store, &view);
+    return status;
+}
+
+/* STAVE_READ_NO_WAIT with a part: only the part is asked for, and only that is read from disk. */
+static void of_a_value_on_disk_the_part_alone_is_read(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { SIZE = 16 << 20, PART = 1000 };
+    uint8_t *value = malloc(SIZE);
+    assert_non_null(value);
+    memset(value, 'x', SIZE);
+    assert_int_equal(stave_put(fixture->store, stave_text("a"), stave_bytes(value, SIZE)), STAVE_OK);
+    free(value);
+    for (int copied = 0; copied < 2; copied++) {
+        fixture_close(fixture);
+        scratch_drop_pages(fixture->scratch.store);
+        fixture->options.reads = copied ? STAVE_READS_COPIED : STAVE_READS_MAPPED;
+        fixture_reopen(fixture);
+        assert_int_equal(view_part(fixture->store, 0, 100, PART), STAVE_OK); /* the index as well */
+        if (view_part(fixture->store, STAVE_READ_NO_WAIT, SIZE / 2, PART) == STAVE_OK)
+            skip(); /* the file system keeps its pages */
+        assert_int_equal(view_part(fixture->store, 0, SIZE / 2, PART), STAVE_OK);
+        assert_int_equal(view_part(fixture->store, STAVE_READ_NO_WAIT, SIZE / 2, PART), STAVE_OK);
+        assert_int_equal(view_part(fixture->store, STAVE_READ_NO_WAIT, 0, SIZE), STAVE_WOULD_BLOCK);
+    }
+}
+
 static enum stave_status get_without_waiting(struct stave *store)
 {
     const struct stave_read read = {.flags = STAVE_READ_NO_WAIT};
@@ -630,6 +667,7 @@ int main(void)
         FIXTURE_TEST(expire_sets_the_expiry_alone),
         FIXTURE_TEST(a_put_takes_the_expiry_away),
         FIXTURE_TEST(a_part_of_a_value_is_read),
+        FIXTURE_TEST(of_a_value_on_disk_the_part_alone_is_read),
         FIXTURE_TEST(what_may_not_wait_does_not_wait_for_the_index),
         FIXTURE_TEST(a_view_outlives_what_happens_to_its_key),
         FIXTURE_TEST(multi_get_answers_for_each_key),

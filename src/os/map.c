@@ -17,6 +17,7 @@
 #endif
 
 enum { RESIDENT_PAGES_AT_ONCE = 256, PROTECTION_WRITE = PROT_READ | PROT_WRITE };
+enum { READ_AHEAD_STEP = 131072 }; /* Linux takes no more than a device's read-ahead from one hint */
 
 enum stave_status map_file(const struct file *file, size_t size, bool writable, struct map *ret_map,
                            struct error *error)
@@ -135,6 +136,16 @@ bool map_resident(const struct map *map, uint64_t offset, size_t size)
         if (!all_resident(range.data + at, left < step_max ? left : step_max)) return false;
     }
     return true;
+}
+
+void map_read_ahead(const struct map *map, uint64_t offset, size_t size)
+{
+    const struct page_range range = pages_of(map, offset, size);
+    for (size_t at = 0; at < range.size; at += READ_AHEAD_STEP) {
+        const size_t left = range.size - at;
+        const size_t step = left < READ_AHEAD_STEP ? left : READ_AHEAD_STEP;
+        if (!all_resident(range.data + at, step)) (void)system_madvise(range.data + at, step, MADV_WILLNEED);
+    }
 }
 
 static void *anonymous(size_t size)

@@ -55,6 +55,8 @@ void map_advise_filling(const struct map *map);
 void map_advise_filled(const struct map *map);
 /* Only the pages that are asked for come in. */
 void map_advise_random(const struct map *map);
+/* Begins to bring what is not in memory. */
+void map_read_ahead(const struct map *map, uint64_t offset, size_t size);
 
 /* Whether every page of the range is in memory now; false if it cannot be told. */
 bool map_resident(const struct map *map, uint64_t offset, size_t size);

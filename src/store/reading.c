@@ -11,7 +11,8 @@
 #include "store/segments.h"
 
 #define CACHE_LINE_SIZE 64
-#define FIRST_READ_SIZE 4096 /* with STAVE_READS_COPIED: header, and mostly the key */
+#define FIRST_READ_SIZE 4096        /* with STAVE_READS_COPIED: header, and mostly the key */
+#define READ_AHEAD_SIZE_MIN 131072u /* of a mapping, where less is read page by page */
 
 static enum stave_status damaged(struct store *store, const struct segment *segment, uint64_t offset,
                                  const char *what)
@@ -50,6 +51,8 @@ static enum stave_status bytes_at(struct store *store, struct reading *reading, 
     if (segment->map.data != NULL) {
         if (flags & STAVE_READ_NO_WAIT && !map_resident(&segment->map, offset, (size_t)size))
             return STAVE_WOULD_BLOCK;
+        if (!(flags & STAVE_READ_NO_WAIT) && size >= READ_AHEAD_SIZE_MIN)
+            map_read_ahead(&segment->map, offset, (size_t)size);
         *ret_at = segment->map.data + offset;
         return STAVE_OK;
     }

@@ -3,6 +3,7 @@
    limits. */
 #include "support/fixture.h"
 
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -380,6 +381,14 @@ static enum stave_status view_part(struct stave *store, uint32_t flags, uint64_t
     return status;
 }
 
+/* How often this process has waited for a page of a mapping. */
+static long count_waits(void)
+{
+    struct rusage usage;
+    assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+    return usage.ru_majflt;
+}
+
 /* STAVE_READ_NO_WAIT with a part: only the part is asked for, and only that is read from disk. */
 static void of_a_value_on_disk_the_part_alone_is_read(void **state)
 {
@@ -401,6 +410,9 @@ static void of_a_value_on_disk_the_part_alone_is_read(void **state)
         assert_int_equal(view_part(fixture->store, 0, SIZE / 2, PART), STAVE_OK);
         assert_int_equal(view_part(fixture->store, STAVE_READ_NO_WAIT, SIZE / 2, PART), STAVE_OK);
         assert_int_equal(view_part(fixture->store, STAVE_READ_NO_WAIT, 0, SIZE), STAVE_WOULD_BLOCK);
+        const long waits = count_waits();
+        assert_int_equal(view_part(fixture->store, 0, 0, SIZE), STAVE_OK);
+        assert_true(count_waits() - waits < SIZE / 4096 / 4); /* not page by page */
     }
 }
 

@@ -14,12 +14,13 @@
 #include "server/transaction_state.h"
 
 #define WALK_US UINT64_C(5000) /* for which a walk is read ahead */
+#define PAGE_SIZE ((size_t)4096)
 
 struct cold_key {
     struct stave *store;
     struct stave_bytes key;
     struct stave_view view;
-    bool is_whole;
+    struct transaction_part part;
     bool is_held;
 };
 
@@ -49,14 +50,24 @@ static void read_walk(const struct cold_job *job)
     stave_cursor_close(cursor);
 }
 
+/* A view that was not verified has not been read yet. */
+static void touch(const struct stave_view *view)
+{
+    const volatile uint8_t *bytes = view->data;
+    for (size_t at = 0; at < view->size; at += PAGE_SIZE) (void)bytes[at];
+    if (view->size > 0) (void)bytes[view->size - 1];
+}
+
 static void read_key(struct cold_key *key)
 {
-    const struct stave_read read = {.now_ms = EXPIRED_TOO};
+    const struct stave_read read = {
+        .offset = key->part.offset, .size = key->part.size, .now_ms = EXPIRED_TOO};
     struct stave_info info;
-    if (key->is_whole)
+    if (key->part.is_wanted)
         key->is_held = stave_view(key->store, key->key, &read, &key->view) == STAVE_OK;
     else
         (void)stave_info_with(key->store, key->key, &read, &info);
+    if (key->is_held) touch(&key->view);
 }
 
 static void read_keys(uv_work_t *work)
@@ -110,7 +121,7 @@ static struct cold_job *make_job(const struct server *server, const struct trans
     uint8_t *at = (uint8_t *)(job->keys + count);
     for (size_t i = 0; i < count; i++) {
         job->keys[i].store = server->databases[wanted[i].database];
-        job->keys[i].is_whole = wanted[i].is_whole;
+        job->keys[i].part = wanted[i].part;
         job->keys[i].key = stave_bytes(at, wanted[i].key.size);
         if (wanted[i].key.size > 0) memcpy(at, wanted[i].key.data, wanted[i].key.size);
         at += wanted[i].key.size;

@@ -42,6 +42,7 @@ enum command_flags {
     COMMAND_EXCLUSIVE = 1 << 24, /* runs while no other command does, on no loop */
     COMMAND_PROTECTED = 1 << 26, /* only as far as enable-debug-command allows */
     COMMAND_DESCRIBED = 1 << 25, /* known to COMMAND only; called, it is an unknown command */
+    COMMAND_PARTIAL = 1 << 27,   /* reads a part of a value, be that as large as it may */
 };
 
 /* ACL categories: "@read" and so on; the ones that follow from flags (@fast, @admin, ...) are derived. */

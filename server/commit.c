@@ -154,8 +154,9 @@ static enum stave_status check_read(struct transaction *transaction, const struc
     const enum stave_status status =
         stave_info_with(transaction->server->databases[note->database], note->key, &read, &info);
     if (status == STAVE_WOULD_BLOCK)
-        return transaction_seek(transaction, note->database, note->key, false) == STAVE_OK ? STAVE_CONFLICT
-                                                                                           : status;
+        return transaction_seek(transaction, note->database, note->key, TRANSACTION_NO_VALUE) == STAVE_OK
+                   ? STAVE_CONFLICT
+                   : status;
     if (status == STAVE_NOT_FOUND) return note->sequence == 0 ? STAVE_OK : STAVE_CONFLICT;
     return status == STAVE_OK && info.sequence == note->sequence ? STAVE_OK : STAVE_CONFLICT;
 }
@@ -201,9 +202,10 @@ static enum stave_status seek_staged(struct transaction *transaction)
     for (size_t i = 0; i < transaction->staged_count; i++) {
         const struct staged *staged = &transaction->staged[i];
         if (staged->kind > STAGED_EXPIRE) continue;
-        const bool is_whole = staged->kind == STAGED_EXPIRE; /* the value is written again */
         const enum stave_status status =
-            transaction_seek(transaction, staged->database, staged->key, is_whole);
+            transaction_seek(transaction, staged->database, staged->key,
+                             staged->kind == STAGED_EXPIRE ? TRANSACTION_WHOLE_VALUE /* written again */
+                                                           : TRANSACTION_NO_VALUE);
         if (result == STAVE_OK) result = status;
     }
     return result;

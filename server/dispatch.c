@@ -15,6 +15,7 @@
 #define SHOWN_SIZE_MAX 128 /* of a name or of all arguments in "unknown command" */
 #define KEYS_OF_REQUEST_MAX ((size_t)16)
 #define REPLY_SIZE_MAX ((size_t)1 << 30) /* gathered in memory for one command, views not counted */
+#define PARTIAL_SIZE ((size_t)65536)     /* brought of a value before it is known which part is wanted */
 
 /* A request on its way: which command, and where its reply begins. */
 struct run {
@@ -577,11 +578,23 @@ enum stave_status dispatch_queued(struct call *exec, struct queued_command *queu
     return STAVE_OK;
 }
 
-/* Whether a command with such a key reads its value, or writes it again. */
-static bool is_value_wanted(uint32_t key_flags)
+/* What a command reads of the value of such a key, or writes again. */
+static struct transaction_part part_wanted(const struct command *command, uint32_t key_flags)
 {
-    if ((key_flags & KEY_VARIABLE_FLAGS) != 0) return false; /* SET: seldom */
-    return (key_flags & KEY_RW) != 0 || (key_flags & (KEY_RO | KEY_ACCESS)) == (KEY_RO | KEY_ACCESS);
+    if ((key_flags & KEY_VARIABLE_FLAGS) != 0) return TRANSACTION_NO_VALUE; /* SET: seldom */
+    const bool is_read =
+        (key_flags & KEY_RW) != 0 || (key_flags & (KEY_RO | KEY_ACCESS)) == (KEY_RO | KEY_ACCESS);
+    if (!is_read) return TRANSACTION_NO_VALUE;
+    if ((command->flags & COMMAND_PARTIAL) == 0) return TRANSACTION_WHOLE_VALUE;
+    return (struct transaction_part){.is_wanted = true, .size = PARTIAL_SIZE};
+}
+
+/* The command itself has noted this argument, with the part that it needs. */
+static bool is_wanted(const struct transaction *transaction, struct stave_bytes key)
+{
+    size_t count;
+    const struct transaction_key *wanted = transaction_wanted(transaction, &count);
+    return count > 0 && wanted[0].key.data == key.data;
 }
 
 enum stave_status dispatch_seek(struct transaction *transaction, uint32_t database,
@@ -596,8 +609,9 @@ enum stave_status dispatch_seek(struct transaction *transaction, uint32_t databa
     enum stave_status result = STAVE_OK;
     for (size_t i = 0; i < count; i++) {
         const struct stave_bytes key = arguments[keys[i].index];
+        if (is_wanted(transaction, key)) continue;
         const enum stave_status status =
-            transaction_seek(transaction, database, key, is_value_wanted(keys[i].flags));
+            transaction_seek(transaction, database, key, part_wanted(command, keys[i].flags));
         if (result == STAVE_OK) result = status;
     }
     memory_free(keys);

@@ -269,29 +269,30 @@ static enum stave_status note_read(struct transaction *transaction, uint32_t dat
 }
 
 static enum stave_status note_wanted(struct transaction *transaction, uint32_t space, struct stave_bytes key,
-                                     bool is_whole)
+                                     struct transaction_part part)
 {
     if (transaction->wanted_count >= TRANSACTION_WANTED_COUNT_MAX) return STAVE_WOULD_BLOCK;
     if (!transaction_reserve((void **)&transaction->wanted, transaction->wanted_count,
                              &transaction->wanted_capacity, sizeof *transaction->wanted)) {
         return STAVE_NO_MEMORY;
     }
-    transaction->wanted[transaction->wanted_count++] = (struct transaction_key){space, key, is_whole};
+    transaction->wanted[transaction->wanted_count++] = (struct transaction_key){space, key, part};
     return STAVE_WOULD_BLOCK;
 }
 
 enum stave_status transaction_seek(struct transaction *transaction, uint32_t space, struct stave_bytes key,
-                                   bool is_whole)
+                                   struct transaction_part part)
 {
-    /* One byte is asked for: all of the record must be at hand, and none of it is verified. */
-    const struct stave_read read = {.flags = STAVE_READ_NO_WAIT, .size = 1, .now_ms = EXPIRED_TOO};
+    struct stave_read read = {
+        .flags = STAVE_READ_NO_WAIT, .offset = part.offset, .size = part.size, .now_ms = EXPIRED_TOO};
+    if (part.offset == 0 && part.size == 0) read.offset = 1; /* less than the whole is not verified */
     struct stave *store = transaction->server->databases[space];
     struct stave_info info;
     struct stave_view view = {0};
     const enum stave_status status =
-        is_whole ? stave_view(store, key, &read, &view) : stave_info_with(store, key, &read, &info);
+        part.is_wanted ? stave_view(store, key, &read, &view) : stave_info_with(store, key, &read, &info);
     stave_view_release(store, &view);
-    return status == STAVE_WOULD_BLOCK ? note_wanted(transaction, space, key, is_whole) : STAVE_OK;
+    return status == STAVE_WOULD_BLOCK ? note_wanted(transaction, space, key, part) : STAVE_OK;
 }
 
 static enum stave_status hold_view(struct transaction *transaction, struct stave *store,
@@ -354,7 +355,9 @@ static enum stave_status view_store(struct transaction *transaction, const struc
         read.now_ms = transaction->mode.now_ms;
         status = stave_view(store, key, &read, &view);
     }
-    if (status == STAVE_WOULD_BLOCK) return note_wanted(transaction, mapping->space, key, true);
+    if (status == STAVE_WOULD_BLOCK)
+        return note_wanted(transaction, mapping->space, key,
+                           (struct transaction_part){true, read.offset, read.size});
     if (status == STAVE_NOT_FOUND) return STAVE_OK;
     if (status != STAVE_OK) return status;
     if (note_expired(transaction, mapping->space, key, view.sequence, view.expires_at_ms)) {
@@ -446,7 +449,8 @@ static enum stave_status get_info(struct transaction *transaction, uint32_t data
     struct stave_info info;
     const enum stave_status status =
         stave_info_with(transaction->server->databases[mapping.space], key, &read, &info);
-    if (status == STAVE_WOULD_BLOCK) return note_wanted(transaction, mapping.space, key, false);
+    if (status == STAVE_WOULD_BLOCK)
+        return note_wanted(transaction, mapping.space, key, TRANSACTION_NO_VALUE);
     if (status < 0) return status;
     if (status == STAVE_NOT_FOUND ||
         note_expired(transaction, mapping.space, key, info.sequence, info.expires_at_ms))
@@ -537,7 +541,7 @@ static enum stave_status keep_many(struct transaction *transaction, uint32_t dat
         enum stave_status status = statuses[i];
         ret_items[i] = (struct item){0};
         if (status == STAVE_WOULD_BLOCK)
-            status = note_wanted(transaction, database, keys[i], true);
+            status = note_wanted(transaction, database, keys[i], TRANSACTION_WHOLE_VALUE);
         else if (status == STAVE_NOT_FOUND)
             status = note_read(transaction, database, keys[i], 0);
         else if (status == STAVE_OK)

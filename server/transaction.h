@@ -108,11 +108,21 @@ struct transaction_mode {
     struct loop_stats *stats;
 };
 
+/* A part of a value, as struct stave_read has it; or nothing of it, but what is said of the key. */
+struct transaction_part {
+    bool is_wanted;
+    uint64_t offset;
+    size_t size;
+};
+
+#define TRANSACTION_NO_VALUE ((struct transaction_part){.is_wanted = false})
+#define TRANSACTION_WHOLE_VALUE ((struct transaction_part){.is_wanted = true})
+
 /* A key that must be brought from disk before the command can be run again. */
 struct transaction_key {
     uint32_t database;
     struct stave_bytes key;
-    bool is_whole; /* its value too, else what is said of it */
+    struct transaction_part part;
 };
 
 /* NULL: no memory. */
@@ -151,11 +161,11 @@ struct transaction_walk transaction_wanted_walk(const struct transaction *transa
 /* A random key of a space for the next RANDOMKEY that may not wait; it is taken over. */
 void transaction_bring_random(struct transaction *transaction, uint32_t space, struct stave_value *key);
 /*
- * Where the transaction may not wait: notes that a key (`is_whole`: its value too) is to be brought if it is
- * on disk, whether it has expired or not. STAVE_WOULD_BLOCK: it is.
+ * Where the transaction may not wait: notes that a key, with this part of its value, is to be brought if it
+ * is on disk, whether it has expired or not. STAVE_WOULD_BLOCK: it is.
  */
 enum stave_status transaction_seek(struct transaction *transaction, uint32_t space, struct stave_bytes key,
-                                   bool is_whole);
+                                   struct transaction_part part);
 /* After STAVE_WOULD_BLOCK. */
 const struct transaction_key *transaction_wanted(const struct transaction *transaction, size_t *ret_count);
 /* Hands over the view that `value` lies in; false: it lies in none. */

@@ -1,6 +1,8 @@
 """What survives: kill -9 under load, appendfsync always, a sync that fails, a clean stop, data on disk (P1, P2, P13)."""
 
 import contextlib
+import ctypes
+import mmap
 import os
 import re
 import select
@@ -438,6 +440,43 @@ class Cold(unittest.TestCase):
                 if name == "MGET":
                     self.skipTest("the file system keeps its pages")
                 self.fail(name)
+
+    def resident_size(self, server):
+        """How much of the store's largest file is in memory."""
+        paths = [os.path.join(folder, name) for folder, _, names in os.walk(server.directory) for name in names]
+        size, path = max((os.path.getsize(path), path) for path in paths)
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY) as pages:
+            first = ctypes.c_char.from_buffer(pages)
+            states = (ctypes.c_ubyte * ((size + mmap.PAGESIZE - 1) // mmap.PAGESIZE))()
+            result = ctypes.CDLL(None).mincore(ctypes.c_void_p(ctypes.addressof(first)), ctypes.c_size_t(size), states)
+            del first
+        self.assertEqual(0, result)
+        return sum(state & 1 for state in states) * mmap.PAGESIZE
+
+    def test_of_a_large_value_on_disk_the_part_asked_for_is_read(self):
+        size = 32 << 20
+        requests = {("GETRANGE", "k", size // 2, size // 2 + 4): b"xxxxx", ("SUBSTR", "k", -5, -1): b"xxxxx",
+                    ("GETBIT", "k", size * 4 + 1): 1, ("BITCOUNT", "k", size // 2, size // 2 + 9): 40,
+                    ("BITPOS", "k", 1, size // 2, size // 2 + 9): size * 4 + 1, ("STRLEN", "k"): size,
+                    ("BITFIELD_RO", "k", "GET", "u8", size * 4): [ord("x")]}
+        with Server(environment={"STAVE_COLD_READS": "yes"}, io_threads=1) as server:
+            with server.client() as client:
+                client("SET", "k", b"x" * size)
+            for request, expected in requests.items():
+                for form in ([request], [("MULTI",), request, ("EXEC",)]):
+                    self.start_cold(server)
+                    if self.resident_size(server) >= size // 4:
+                        self.skipTest("the file system keeps its pages")
+                    with server.client() as client:
+                        reply = client.pipeline(form)[-1]
+                        self.assertEqual(expected, reply if len(form) == 1 else reply[0])
+                        # Header and part; an EXEC looks for the beginning first, which is mostly all.
+                        self.assertIn(self.cold_reads(client), range(1, 3 if len(form) == 1 else 4), request)
+                        self.assertLess(self.resident_size(server), size // 4, request)
+            self.start_cold(server)
+            with server.client() as client:
+                self.assertEqual(b"x" * size, client("GET", "k"))
+                self.assertGreaterEqual(self.resident_size(server), size)
 
     def test_a_client_that_leaves_while_its_value_is_read_harms_nobody(self):
         with Server(environment={"STAVE_COLD_READS": "yes"}, io_threads=2) as server:

@@ -100,7 +100,7 @@ static void count_call(struct loop_stats *all, size_t number, uint64_t duration_
     stats->time_us += duration_us;
     stats->failed_count += reply->error_count > 0;
     const int bucket = duration_us == 0 ? 0 : 63 - __builtin_clzll(duration_us);
-    stats->histogram[bucket < 31 ? bucket : 31]++;
+    stats->histogram[bucket < COMMAND_STATS_RANGE_COUNT ? bucket : COMMAND_STATS_RANGE_COUNT - 1]++;
     count_errors(all, reply);
 }
 

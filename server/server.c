@@ -179,7 +179,7 @@ static void add_commands(struct command_stats *sums, const struct command_stats 
         sums[i].time_us += stats[i].time_us;
         sums[i].rejected_count += stats[i].rejected_count;
         sums[i].failed_count += stats[i].failed_count;
-        for (size_t j = 0; j < sizeof sums[i].histogram / sizeof sums[i].histogram[0]; j++) {
+        for (size_t j = 0; j < COMMAND_STATS_RANGE_COUNT; j++) {
             sums[i].histogram[j] += stats[i].histogram[j];
         }
     }

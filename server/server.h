@@ -27,15 +27,22 @@ struct watch_table;
 
 #define SERVER_ERROR_KIND_COUNT_MAX ((size_t)128)
 #define SERVER_ERROR_KIND_SIZE ((size_t)32)
+#define COMMAND_STATS_RANGE_COUNT 32
 
 /* Of one command or subcommand, at its command_number(). */
 struct command_stats {
     uint64_t call_count;
     uint64_t time_us;
-    uint64_t rejected_count; /* before it ran: arity, password, memory */
-    uint64_t failed_count;   /* answered with an error */
-    uint64_t histogram[32];  /* calls by floor(log2(microseconds)) */
+    uint64_t rejected_count;                       /* before it ran: arity, password, memory */
+    uint64_t failed_count;                         /* answered with an error */
+    uint64_t histogram[COMMAND_STATS_RANGE_COUNT]; /* calls by floor(log2(microseconds)) */
 };
+
+/* The most microseconds of range `i` of a histogram. */
+static inline uint64_t command_stats_limit_us(size_t i)
+{
+    return (UINT64_C(2) << i) - 1;
+}
 
 /* Error replies by their first word: "ERR", "WRONGTYPE". */
 struct error_stats {

@@ -71,15 +71,20 @@ static enum stave_status append_command(const struct command *command, const str
     return line(name, stats, out);
 }
 
+struct command_stats *info_sum_commands(struct server *server)
+{
+    struct loop_stats stats = {.commands =
+                                   memory_alloc_zero(command_number_count(), sizeof(struct command_stats))};
+    if (stats.commands != NULL) server_stats(server, &stats);
+    return stats.commands;
+}
+
 static enum stave_status append_commands(struct server *server, command_line line, struct buffer *out)
 {
     size_t count = 0;
     const struct command *const *commands = command_list(&count);
-    struct loop_stats stats = {.commands =
-                                   memory_alloc_zero(command_number_count(), sizeof(struct command_stats))};
-    if (stats.commands == NULL) return STAVE_NO_MEMORY;
-    struct command_stats *const all = stats.commands;
-    server_stats(server, &stats);
+    struct command_stats *const all = info_sum_commands(server);
+    if (all == NULL) return STAVE_NO_MEMORY;
     enum stave_status status = STAVE_OK;
     for (size_t i = 0; i < count && status == STAVE_OK; i++) {
         status = append_command(commands[i], all, line, out);
@@ -107,14 +112,14 @@ enum stave_status info_commandstats(struct server *server, struct buffer *out)
     return append_commands(server, command_line_stats, out);
 }
 
-/* The upper end of the range that holds this share of the calls. */
+/* The upper end of the range of the histogram that holds this share of the calls. */
 static double percentile_us(const struct command_stats *stats, double percent)
 {
     const double wanted = (double)stats->call_count * percent / 100;
     uint64_t seen = 0;
-    for (size_t i = 0; i < sizeof(stats->histogram) / sizeof(stats->histogram[0]); i++) {
+    for (size_t i = 0; i < COMMAND_STATS_RANGE_COUNT; i++) {
         seen += stats->histogram[i];
-        if ((double)seen >= wanted) return (double)(UINT64_C(2) << i) - 1;
+        if ((double)seen >= wanted) return (double)command_stats_limit_us(i);
     }
     return 0;
 }

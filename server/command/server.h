@@ -27,6 +27,7 @@ enum stave_status slowlog_reset_command(struct call *call);
 enum stave_status slowlog_help(struct call *call);
 
 enum stave_status latency_latest(struct call *call);
+enum stave_status latency_histogram(struct call *call);
 enum stave_status latency_history(struct call *call);
 enum stave_status latency_reset_command(struct call *call);
 enum stave_status latency_help(struct call *call);
@@ -60,6 +61,9 @@ enum stave_status info_cpu(struct server *server, struct buffer *out);
 enum stave_status info_commandstats(struct server *server, struct buffer *out);
 enum stave_status info_errorstats(struct server *server, struct buffer *out);
 enum stave_status info_latencystats(struct server *server, struct buffer *out);
+
+/* Of all loops, by command_number(); the caller frees it. NULL: no memory. */
+struct command_stats *info_sum_commands(struct server *server);
 enum stave_status info_keyspace(struct server *server, struct buffer *out);
 enum stave_status info_store(struct server *server, struct buffer *out);
 

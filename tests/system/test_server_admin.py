@@ -244,6 +244,24 @@ class Logs(ServerTest):
         self.assertNotIn("p50=0.000", found["latency_percentiles_usec_incr"])
 
 
+    def test_a_histogram_has_the_calls_of_each_command_cumulated_by_their_time(self):
+        self.client("HELLO", 3)
+        self.client("CONFIG", "RESETSTAT")
+        self.client.pipeline([("DEBUG", "SLEEP", 0.02), *[("GET", "a")] * 10, ("CONFIG", "GET", "hz"), ("MULTI",), ("GET", "a"), ("EXEC",)])
+        found = self.client("LATENCY", "HISTOGRAM", "debug", "GET", "config", "nosuch", "strlen", "config|get")
+        self.assertEqual({b"debug", b"get", b"config|get", b"config|resetstat"}, set(found))
+        self.assertEqual(11, found[b"get"][b"calls"])
+        limits, calls = zip(*found[b"get"][b"histogram_usec"].items())
+        self.assertEqual((sorted(limits), sorted(calls), 11), (list(limits), list(calls), calls[-1]))
+        self.assertTrue(all((limit + 1).bit_count() == 1 for limit in limits), limits)
+        ((limit, calls),) = found[b"debug"][b"histogram_usec"].items()
+        self.assertEqual((1, 1), (found[b"debug"][b"calls"], calls))
+        self.assertGreaterEqual(limit, 20000)
+        self.assertEqual({b"multi", b"exec", b"latency|histogram", *found}, set(self.client("LATENCY", "HISTOGRAM")))
+        self.client("CONFIG", "RESETSTAT")
+        self.assertEqual({}, self.client("LATENCY", "HISTOGRAM", "get", "nosuch"))
+
+
 class Protection(ServerTest):
     def test_debug_is_refused_before_it_is_queued(self):
         for arguments in (("DEBUG", "SLEEP", "0"), ("DEBUG", "HELP")):

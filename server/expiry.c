@@ -19,6 +19,7 @@ struct slice {
     uint64_t expiring_count; /* keys with an expiry that is to come */
     uint64_t expired_count;
     uint64_t first_ms; /* the first of those expiries */
+    uint64_t duration_us;
     enum stave_status status;
 };
 
@@ -48,9 +49,8 @@ static enum stave_status run_steps(struct slice *slice, struct stave_cursor *cur
     return STAVE_STEP;
 }
 
-static void run_slice(void *context)
+static void walk_slice(struct slice *slice)
 {
-    struct slice *slice = context;
     struct stave_cursor *cursor = NULL;
     slice->status =
         stave_cursor_open(slice->server->databases[slice->database], slice->position, stave_bytes(NULL, 0),
@@ -60,6 +60,14 @@ static void run_slice(void *context)
     slice->position = stave_cursor_position(cursor);
     slice->expired_count = stave_cursor_expired(cursor);
     stave_cursor_close(cursor);
+}
+
+static void run_slice(void *context)
+{
+    struct slice *slice = context;
+    const uint64_t begin_us = server_monotonic_us();
+    walk_slice(slice);
+    slice->duration_us = server_monotonic_us() - begin_us;
 }
 
 /* ------------------------------------------------------------------ the walk */
@@ -97,6 +105,7 @@ static struct slice next_slice(struct server *server)
 static void end_slice(struct server *server, const struct slice *slice)
 {
     struct expiry *expiry = &server->expiry;
+    atomic_fetch_add(&expiry->spent_us, slice->duration_us);
     if (slice->status == STAVE_STEP) return; /* the same again, some time */
     if (slice->status == STAVE_OK) atomic_store(&server->leaves_expired, false);
     if (slice->first_ms != 0 && (expiry->first_ms == 0 || slice->first_ms < expiry->first_ms))

@@ -14,6 +14,7 @@
 #ifndef STAVE_SERVER_EXPIRY_H
 #define STAVE_SERVER_EXPIRY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,7 +29,8 @@ struct expiry {
     bool has_found;          /* the walk has met what had expired, or knows of some */
     bool had_found;          /* the walk before */
     bool is_resting;
-    bool is_running; /* a slice is on the pool */
+    bool is_running;           /* a slice is on the pool */
+    _Atomic uint64_t spent_us; /* on all slices; for INFO, of any thread */
 };
 
 /* Each `period_ms`, on the main thread, outside of the gate. */

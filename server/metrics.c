@@ -30,28 +30,32 @@ static struct sample samples[SAMPLE_COUNT]; /* a ring */
 static size_t sample_count;
 static struct metrics metrics;
 
+/* ------------------------------------------------------------------ memory */
+
+/* Source: proc(5), /proc/[pid]/statm: size, resident, of which shared (files and shared memory), in pages. */
+static void measure_memory(struct metrics *measured)
+{
+    char text[256];
+    unsigned long long resident = 0;
+    unsigned long long shared = 0;
+    const int descriptor = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) return;
+    const ssize_t size = read(descriptor, text, sizeof(text) - 1);
+    close(descriptor);
+    if (size <= 0) return;
+    text[size] = 0;
+    if (sscanf(text, "%*u %llu %llu", &resident, &shared) != 2) return;
+    const uint64_t page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+    measured->resident_size = resident * page_size;
+    measured->anonymous_size = (resident > shared ? resident - shared : 0) * page_size;
+}
+
 void metrics_get(struct metrics *ret_metrics)
 {
     pthread_mutex_lock(&mutex);
     *ret_metrics = metrics;
     pthread_mutex_unlock(&mutex);
-}
-
-/* ------------------------------------------------------------------ memory */
-
-/* Source: proc(5), /proc/[pid]/statm: size, resident, of which shared (files and shared memory), in pages. */
-static uint64_t measure_resident(void)
-{
-    char text[256];
-    unsigned long long resident = 0;
-    const int descriptor = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) return 0;
-    const ssize_t size = read(descriptor, text, sizeof(text) - 1);
-    close(descriptor);
-    if (size <= 0) return 0;
-    text[size] = 0;
-    if (sscanf(text, "%*u %llu", &resident) != 1) return 0;
-    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+    measure_memory(ret_metrics);
 }
 
 /* ------------------------------------------------------------------ rates */
@@ -65,7 +69,6 @@ static double per_second(uint64_t newer, uint64_t older, uint64_t duration_us)
 
 static void take_sample(struct server *server)
 {
-    const uint64_t resident = measure_resident();
     struct loop_stats stats = {.commands = NULL};
     gate_exclude(&server->gate, server->loop_count);
     server_stats(server, &stats);
@@ -77,7 +80,6 @@ static void take_sample(struct server *server)
     const struct sample oldest = samples[sample_count < SAMPLE_COUNT ? 0 : sample_count % SAMPLE_COUNT];
     samples[sample_count++ % SAMPLE_COUNT] = now;
     const uint64_t duration_us = now.time_us - oldest.time_us;
-    metrics.resident_size = resident;
     metrics.operations_per_s = (uint64_t)per_second(now.commands, oldest.commands, duration_us);
     metrics.input_kib_per_s = per_second(now.input_size, oldest.input_size, duration_us) / 1024;
     metrics.output_kib_per_s = per_second(now.output_size, oldest.output_size, duration_us) / 1024;

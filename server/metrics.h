@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Rates over the last seconds, and the memory that is resident: taken by cron. */
+/* Rates over the last seconds, taken by cron, and the memory that is resident now. */
 #ifndef STAVE_SERVER_METRICS_H
 #define STAVE_SERVER_METRICS_H
 
@@ -12,7 +12,8 @@ struct metrics {
     uint64_t operations_per_s;
     double input_kib_per_s;
     double output_kib_per_s;
-    uint64_t resident_size; /* bytes of memory, mapped files included */
+    uint64_t resident_size;  /* bytes of memory, mapped files included */
+    uint64_t anonymous_size; /* those that are no file's */
 };
 
 void metrics_get(struct metrics *ret_metrics);

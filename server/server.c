@@ -228,6 +228,7 @@ void server_reset_stats(struct server *server)
     struct stave_stats store = {.size = sizeof store};
     if (stave_stats(server->store, &store) == STAVE_OK) server->expired_before = store.expired_count;
     atomic_store(&server->rejected_connections, 0);
+    atomic_store(&server->expiry.spent_us, 0);
     server->stats_reset_ms = server_now_ms();
 }
 

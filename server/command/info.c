@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -86,7 +87,9 @@ enum stave_status info_server(struct server *server, struct buffer *out)
 {
     struct utsname system;
     const uint64_t uptime_s = (server_monotonic_us() - server->started_monotonic_us) / 1000000;
-    const uint64_t now_ms = server_now_ms();
+    struct timeval now;
+    gettimeofday(&now, NULL);
+    const uint64_t now_s = (uint64_t)now.tv_sec;
     if (uname(&system) != 0) memset(&system, 0, sizeof(system));
     return buffer_append_format(
         out,
@@ -100,9 +103,9 @@ enum stave_status info_server(struct server *server, struct buffer *out)
         STAVE_VERSION_TEXT, system.sysname, system.release, system.machine, (int)sizeof(void *) * 8, __GNUC__,
         __GNUC_MINOR__, __GNUC_PATCHLEVEL__, (int)getpid(),
         getenv("NOTIFY_SOCKET") != NULL ? "systemd" : "no", server->run_id, server->config.port,
-        now_ms * 1000, uptime_s, uptime_s / 86400, server->config.hz, server->config.hz,
-        now_ms / 1000 & 0xffffff, server->executable, server->config.file != NULL ? server->config.file : "",
-        server->loop_count > 1);
+        now_s * 1000000 + (uint64_t)now.tv_usec, uptime_s, uptime_s / 86400, server->config.hz,
+        server->config.hz, now_s & 0xffffff, server->executable,
+        server->config.file != NULL ? server->config.file : "", server->loop_count > 1);
 }
 
 enum stave_status info_clients(struct server *server, struct buffer *out)

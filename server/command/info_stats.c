@@ -13,6 +13,7 @@ enum stave_status info_stats(struct server *server, struct buffer *out)
     struct loop_stats stats = {.commands = NULL};
     struct stave_stats store = {.size = sizeof store};
     struct metrics metrics;
+    const bool is_threaded = server->loop_count > 1;
     server_stats(server, &stats);
     metrics_get(&metrics);
     enum stave_status status = stave_stats(server->store, &store);
@@ -24,12 +25,13 @@ enum stave_status info_stats(struct server *server, struct buffer *out)
         "\r\ntotal_net_output_bytes:%" PRIu64
         "\r\ninstantaneous_input_kbps:%.2f\r\ninstantaneous_output_kbps:%.2f\r\nrejected_connections:%" PRIu64
         "\r\nsync_full:0\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\nexpired_keys:%" PRIu64
-        "\r\nexpired_stale_perc:0.00\r\nexpired_time_cap_reached_count:0\r\nevicted_keys:0\r\nevicted_"
-        "clients:%" PRIu64 "\r\n",
+        "\r\nexpired_stale_perc:0.00\r\nexpired_time_cap_reached_count:0\r\n"
+        "expire_cycle_cpu_milliseconds:%" PRIu64 "\r\nevicted_keys:0\r\nevicted_clients:%" PRIu64 "\r\n",
         stats.connections_received, stats.commands_processed, metrics.operations_per_s, stats.input_size,
         stats.output_size, metrics.input_kib_per_s, metrics.output_kib_per_s,
         atomic_load(&server->rejected_connections),
-        store.expired_count - server->expired_before + stats.expired_keys, stats.evicted_clients);
+        store.expired_count - server->expired_before + stats.expired_keys,
+        atomic_load(&server->expiry.spent_us) / 1000, stats.evicted_clients);
     if (status != STAVE_OK) return status;
     return buffer_append_format(
         out,
@@ -37,12 +39,14 @@ enum stave_status info_stats(struct server *server, struct buffer *out)
         "\r\npubsub_channels:0\r\npubsub_patterns:0\r\npubsubshard_channels:0\r\nlatest_fork_usec:0\r\n"
         "total_forks:0\r\ntracking_total_keys:0\r\ntracking_total_items:0\r\ntracking_total_prefixes:0\r\n"
         "total_error_replies:%" PRIu64 "\r\ntotal_reads_processed:%" PRIu64
-        "\r\ntotal_writes_processed:%" PRIu64 "\r\nclient_query_buffer_limit_disconnections:%" PRIu64
+        "\r\ntotal_writes_processed:%" PRIu64 "\r\nio_threaded_reads_processed:%" PRIu64
+        "\r\nio_threaded_writes_processed:%" PRIu64 "\r\nclient_query_buffer_limit_disconnections:%" PRIu64
         "\r\nclient_output_buffer_limit_disconnections:%" PRIu64 "\r\nconflict_retries:%" PRIu64
         "\r\ncold_reads:%" PRIu64 "\r\nwithheld_replies:%" PRIu64 "\r\n",
         stats.keyspace_hits, stats.keyspace_misses, stats.error_replies, stats.reads_processed,
-        stats.writes_processed, stats.query_limit_disconnections, stats.output_limit_disconnections,
-        stats.conflict_retries, stats.cold_reads, stats.withheld_replies);
+        stats.writes_processed, is_threaded ? stats.reads_processed : 0,
+        is_threaded ? stats.writes_processed : 0, stats.query_limit_disconnections,
+        stats.output_limit_disconnections, stats.conflict_retries, stats.cold_reads, stats.withheld_replies);
 }
 
 enum stave_status info_errorstats(struct server *server, struct buffer *out)

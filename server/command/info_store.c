@@ -62,19 +62,23 @@ enum stave_status info_memory(struct server *server, struct buffer *out)
     if (status == STAVE_OK) status = append_size(out, "total_system_memory", total);
     if (status == STAVE_OK) status = append_size(out, "maxmemory", (uint64_t)server->config.maxmemory);
     if (status == STAVE_OK)
-        status = buffer_append_format(out,
-                                      "maxmemory_policy:noeviction\r\nmem_fragmentation_ratio:%.2f\r\n"
-                                      "mem_clients_normal:%" PRIu64 "\r\nmem_clients_slaves:0\r\n"
-                                      "mem_index:%" PRIu64
-                                      "\r\nmem_allocator:libc\r\nlazyfree_pending_objects:0\r\n",
-                                      used > 0 ? (double)metrics.resident_size / (double)used : 0.0,
-                                      atomic_load(&server->client_memory), stats.index_size);
+        status = buffer_append_format(
+            out,
+            "maxmemory_policy:noeviction\r\nmem_fragmentation_ratio:%.2f\r\n"
+            "mem_fragmentation_bytes:%" PRId64 "\r\n"
+            "mem_clients_normal:%" PRIu64 "\r\nmem_clients_slaves:0\r\n"
+            "mem_index:%" PRIu64 "\r\nmem_allocator:libc\r\nlazyfree_pending_objects:0\r\n",
+            used > 0 ? (double)metrics.anonymous_size / (double)used : 0.0,
+            (int64_t)(metrics.anonymous_size - used), atomic_load(&server->client_memory), stats.index_size);
     return status;
 }
 
 enum stave_status info_persistence(struct server *server, struct buffer *out)
 {
     struct snapshot_state state;
+    struct stave_stats stats;
+    const enum stave_status status = get_stats(server, &stats);
+    if (status != STAVE_OK) return status;
     snapshot_state(&state);
     const int64_t running_s = state.in_progress ? (int64_t)(server_now_ms() / 1000 - state.started_s) : -1;
     const char *write_status = atomic_load(&server->sync_failed) ? "err" : "ok";
@@ -87,11 +91,11 @@ enum stave_status info_persistence(struct server *server, struct buffer *out)
         "\r\naof_enabled:1\r\naof_rewrite_in_progress:%d\r\naof_rewrite_scheduled:0\r\n"
         "aof_last_rewrite_time_sec:%" PRId64
         "\r\naof_current_rewrite_time_sec:-1\r\naof_last_bgrewrite_status:%s\r\naof_rewrites:%" PRIu64
-        "\r\naof_last_write_status:%s\r\n",
+        "\r\naof_last_write_status:%s\r\naof_current_size:%" PRIu64 "\r\n",
         atomic_load(&server->dirty), state.in_progress, state.last_save_s, state.last_failed ? "err" : "ok",
         state.last_duration_s, running_s, state.save_count, state.compaction_in_progress,
         state.last_compaction_s, state.last_compaction_failed ? "err" : "ok", state.compaction_count,
-        write_status);
+        write_status, stats.log_size);
 }
 
 /* Expiries are not counted apart: they stand in the records, not in the index. */

@@ -262,6 +262,24 @@ class Logs(ServerTest):
         self.assertEqual({}, self.client("LATENCY", "HISTOGRAM", "get", "nosuch"))
 
 
+    def test_memory_is_known_from_the_start_and_mapped_files_are_no_fragmentation(self):
+        with Server(hz=100, enable_debug_command="yes") as server, server.client() as client:
+            self.assertGreater(int(info(client)["used_memory_rss"]), 1 << 20)
+            client("DEBUG", "POPULATE", 1000, "key", 100000)
+            client.pipeline([("GET", f"key:{number}") for number in range(1000)])
+            self.assertTrue(wait_until(lambda: 0.8 < float(info(client)["mem_fragmentation_ratio"]) < 1.2))
+            found = info(client)
+            self.assertGreater(int(found["used_memory_rss"]), 100000000)
+            self.assertIn("mem_fragmentation_bytes", found)
+            self.assertEqual(found["store_log_size"], found["aof_current_size"])
+
+    def test_the_time_spent_on_expiry_is_counted(self):
+        with Server(hz=100) as server, server.client() as client:
+            client.pipeline([("PSETEX", number, 1, "v") for number in range(20000)])
+            self.assertTrue(wait_until(lambda: int(info(client)["expire_cycle_cpu_milliseconds"]) > 0))
+            self.assertEqual("0", info(client)["io_threaded_reads_processed"])
+
+
 class Protection(ServerTest):
     def test_debug_is_refused_before_it_is_queued(self):
         for arguments in (("DEBUG", "SLEEP", "0"), ("DEBUG", "HELP")):

@@ -10,10 +10,13 @@
 
 #include "cli/clock.h"
 #include "cli/interrupt.h"
+#include "cli/terminal.h"
 
 #define PING_INTERVAL_MS 10.0
 #define INTERVAL_SECONDS 1.0
 #define HISTORY_INTERVAL_SECONDS 15.0
+
+enum { LINE_SIZE_MAX = 160 };
 
 struct samples {
     double least; /* milliseconds */
@@ -37,35 +40,43 @@ static enum connection_status sample(struct session *session, struct samples *sa
     return CONNECTION_OK;
 }
 
-static void show(const struct session *session, const struct samples *samples)
+static void describe(const struct session *session, const struct samples *samples, char line[LINE_SIZE_MAX])
 {
     const double mean = samples->count > 0 ? samples->sum / (double)samples->count : 0;
     const unsigned long long count = samples->count;
     switch (session->format.output) {
     case OUTPUT_AUTOMATIC:
-    case OUTPUT_RAW: printf("%.3f %.3f %.3f %llu", samples->least, samples->most, mean, count); break;
+    case OUTPUT_RAW:
+        (void)snprintf(line, LINE_SIZE_MAX, "%.3f %.3f %.3f %llu", samples->least, samples->most, mean,
+                       count);
+        break;
     case OUTPUT_QUOTED:
-        printf("min: %.3f, max: %.3f, avg: %.3f (%llu samples)", samples->least, samples->most, mean, count);
+        (void)snprintf(line, LINE_SIZE_MAX, "min: %.3f, max: %.3f, avg: %.3f (%llu samples)", samples->least,
+                       samples->most, mean, count);
         break;
     case OUTPUT_JSON:
     case OUTPUT_QUOTED_JSON:
-        printf("{\"min\":%.3f,\"max\":%.3f,\"avg\":%.3f,\"count\":%llu}", samples->least, samples->most, mean,
-               count);
+        (void)snprintf(line, LINE_SIZE_MAX, "{\"min\":%.3f,\"max\":%.3f,\"avg\":%.3f,\"count\":%llu}",
+                       samples->least, samples->most, mean, count);
         break;
     }
 }
 
+/* Over the line before, which must not have filled more than one. */
 static void show_again(const struct session *session, const struct samples *samples)
 {
-    fputs("\r\033[K", stdout);
-    show(session, samples);
+    char line[LINE_SIZE_MAX];
+    describe(session, samples, line);
+    printf("\r\033[K%.*s", (int)terminal_columns(STDOUT_FILENO) - 1, line);
     fflush(stdout);
 }
 
 static void show_history(const struct session *session, const struct samples *samples, double seconds)
 {
+    char line[LINE_SIZE_MAX];
+    describe(session, samples, line);
     if (session->is_interactive) fputs("\r\033[K", stdout);
-    show(session, samples);
+    fputs(line, stdout);
     if (session->format.output == OUTPUT_QUOTED) printf(" -- %.2f seconds range", seconds);
     putchar('\n');
     fflush(stdout);

@@ -16,8 +16,9 @@
 #include "base/memory.h"
 #include "cli/clock.h"
 #include "cli/interrupt.h"
+#include "cli/terminal.h"
 
-enum { PART_SIZE = 65536, MARKER_SIZE = 20, BAR_WIDTH = 30 };
+enum { PART_SIZE = 65536, MARKER_SIZE = 20, BAR_SIZE_MIN = 10, BAR_SIZE_MAX = 30, LINE_SIZE_MAX = 160 };
 
 #define REPLY_MEMORY_MAX ((size_t)1 << 30)
 #define PROGRESS_INTERVAL_MS 100.0
@@ -43,11 +44,25 @@ struct pipe_load {
 
 /* ------------------------------------------------------------------ progress */
 
-static void write_bar(double part)
+/* Writes over the line. */
+static void erase(void)
 {
-    fputc('[', stderr);
-    for (int i = 0; i < BAR_WIDTH; i++) fputc(i < part * BAR_WIDTH ? '#' : '-', stderr);
-    fprintf(stderr, "] %3.0f %%  ", 100 * part);
+    fputs("\r\033[K", stderr);
+}
+
+/* "[###---]  42 %  ", as wide as `room` allows; a narrow terminal sees the part alone. */
+static void write_bar(double part, size_t room)
+{
+    char number[16];
+    const int size = snprintf(number, sizeof(number), "%3.0f %%  ", 100 * part);
+    const int most = (int)(room < LINE_SIZE_MAX ? room : LINE_SIZE_MAX) - size - (int)strlen("[] ");
+    const int bar_size = most < BAR_SIZE_MAX ? most : BAR_SIZE_MAX;
+    if (bar_size >= BAR_SIZE_MIN) {
+        fputc('[', stderr);
+        for (int i = 0; i < bar_size; i++) fputc(i < part * bar_size ? '#' : '-', stderr);
+        fputs("] ", stderr);
+    }
+    if (most + (int)strlen("[] ") >= 0) fputs(number, stderr);
 }
 
 static void show_progress(struct pipe_load *load, bool is_last)
@@ -55,14 +70,17 @@ static void show_progress(struct pipe_load *load, bool is_last)
     const double now = clock_now_ms();
     if (!load->has_progress || (!is_last && now - load->shown_at < PROGRESS_INTERVAL_MS)) return;
     load->shown_at = now;
-    fputc('\r', stderr);
+    char counts[LINE_SIZE_MAX];
+    const size_t size = (size_t)snprintf(
+        counts, sizeof(counts), "%.1f MiB, %llu replies, %llu errors", (double)load->input_done / (1 << 20),
+        (unsigned long long)load->reply_count, (unsigned long long)load->error_count);
+    const size_t width = terminal_columns(STDERR_FILENO) - 1; /* a full line would begin another */
+    erase();
     if (load->input_total > 0) {
         const double part = (double)load->input_done / (double)load->input_total;
-        write_bar(part < 1 ? part : 1);
+        write_bar(part < 1 ? part : 1, width > size ? width - size : 0);
     }
-    fprintf(stderr, "%.1f MiB, %llu replies, %llu errors\033[K%s", (double)load->input_done / (1 << 20),
-            (unsigned long long)load->reply_count, (unsigned long long)load->error_count,
-            is_last ? "\n" : "");
+    fprintf(stderr, "%.*s%s", (int)(width < size ? width : size), counts, is_last ? "\n" : "");
     fflush(stderr);
 }
 
@@ -137,7 +155,7 @@ static void count_reply(struct pipe_load *load)
     if (reply->type != RESP_ERROR) return;
     const struct stave_bytes text = resp_text(reader, reply);
     load->error_count++;
-    if (load->has_progress) fputs("\r\033[K", stderr);
+    if (load->has_progress) erase();
     fprintf(stderr, "%.*s\n", (int)text.size, (const char *)text.data);
 }
 
@@ -191,6 +209,7 @@ static enum cli_exit run_load(struct pipe_load *load)
             break;
         }
         if (load->is_sent && !is_told && !load->is_finished) {
+            if (load->has_progress) erase();
             puts("All data transferred. Waiting for the last reply...");
             is_told = true;
         }

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <wchar.h>
@@ -21,8 +20,9 @@
 #include "cli/help.h"
 #include "cli/interrupt.h"
 #include "cli/line.h"
+#include "cli/terminal.h"
 
-enum { HISTORY_COUNT_MAX = 2000, PROMPT_SIZE_MAX = 320, HINT_GAP = 4, COLUMNS_DEFAULT = 80 };
+enum { HISTORY_COUNT_MAX = 2000, PROMPT_SIZE_MAX = 320, HINT_GAP = 4 };
 
 /* What libedit sends as it is, without counting columns, stands between two of these. */
 #define LITERAL '\001'
@@ -74,8 +74,7 @@ static char *write_prompt(EditLine *edit)
 
 static size_t columns(void)
 {
-    struct winsize size = {.ws_col = 0};
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : COLUMNS_DEFAULT;
+    return terminal_columns(STDOUT_FILENO);
 }
 
 /* What fits beside the line; nothing if the rest of the hint would say too little. */

@@ -4,6 +4,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -79,23 +80,39 @@ def memory_is_bounded_beside_a_server_that_does_not_read():
     feeder.join(cli.TIMEOUT_SECONDS)
 
 
-def a_terminal_gets_a_progress_bar():
-    server = cli.Server(answer)
-    with cli.scratch() as directory:
-        path = os.path.join(directory, "input")
-        with open(path, "wb") as file:
-            file.write(20 * SET)
+def shown_on_a_terminal(columns, *words, stdin=b""):
+    """The lines that come on a terminal of this width, each with all that was written over."""
+    with tempfile.TemporaryFile() as file:
+        file.write(stdin)
+        file.seek(0)
         terminal = cli.Terminal.__new__(cli.Terminal)
-        terminal.text = terminal.all = b""
+        terminal.text = b""
         terminal.pid, terminal.file = cli.pty.fork()
         if terminal.pid == 0:
-            with open(path, "rb") as file:
-                os.dup2(file.fileno(), 0)
-            os.execve(cli.CLI, [cli.CLI, "-p", server.port, "--pipe"], cli.environment({}))
+            cli.fcntl.ioctl(1, cli.termios.TIOCSWINSZ, cli.struct.pack("HHHH", 24, columns, 0, 0))
+            os.dup2(file.fileno(), 0)
+            os.execve(cli.CLI, [cli.CLI, *words], cli.environment({}))
         text, code = terminal.rest()
-        cli.expect(code, 0)
-        cli.expect_in(b"[##############################] 100 %", text)
-        cli.expect_in(b"errors: 0, replies: 20", text)
+    cli.expect(code, 0)
+    return [line.split(b"\r\x1b[K") for line in text.split(b"\r\n")]
+
+
+def a_terminal_gets_a_progress_bar():
+    server = cli.Server(answer)
+    lines = shown_on_a_terminal(80, "-p", server.port, "--pipe", stdin=20 * SET)
+    cli.expect([line[-1] for line in lines[-4:]],
+               [b"[##############################] 100 %  0.0 MiB, 20 replies, 0 errors",
+                b"Last reply received from server.", b"errors: 0, replies: 20", b""])
+    cli.expect([line[-1] for line in lines[:-4]] in ([], [b"All data transferred. Waiting for the last reply..."]), True, lines)
+
+
+def what_is_written_over_fits_into_a_line():
+    server = cli.Server(answer)
+    for columns, bar in ((60, b"[####################] 100 %  0.0 MiB"), (48, b"100 %  0.0 MiB"), (20, b"0.0 MiB, 20 replies")):
+        lines = shown_on_a_terminal(columns, "-p", server.port, "--pipe", stdin=20 * SET)
+        bars = [part for line in lines for part in line if b"MiB" in part]
+        cli.expect(bars[-1][:len(bar)], bar)
+        cli.expect([part for part in bars if len(part) >= columns], [])
 
 
 def main():
@@ -104,6 +121,7 @@ def main():
     a_lost_connection_is_told()
     memory_is_bounded_beside_a_server_that_does_not_read()
     a_terminal_gets_a_progress_bar()
+    what_is_written_over_fits_into_a_line()
 
 
 if __name__ == "__main__":

@@ -265,6 +265,15 @@ static unsigned char complete(EditLine *edit, int key)
 
 /* ------------------------------------------------------------------ history */
 
+/*
+ * libedit takes the rights of others from what it writes to: from /dev/null, for all programs of the machine.
+ */
+static bool may_be_history(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) != 0 || S_ISREG(status.st_mode);
+}
+
 static void choose_history_path(struct prompt *prompt)
 {
     const char *const path = getenv("STAVE_CLI_HISTORY");
@@ -273,6 +282,7 @@ static void choose_history_path(struct prompt *prompt)
         (void)snprintf(prompt->history_path, sizeof(prompt->history_path), "%s", path);
     else if (home != NULL)
         (void)snprintf(prompt->history_path, sizeof(prompt->history_path), "%s/.stave_cli_history", home);
+    if (!may_be_history(prompt->history_path)) prompt->history_path[0] = '\0';
 }
 
 /* Passwords are not kept. */

@@ -184,6 +184,19 @@ def history_is_kept_without_passwords():
         terminal.rest()
 
 
+def only_a_file_is_taken_for_a_history():
+    """libedit would take the rights of all other users from it; tests run with /dev/null."""
+    with cli.scratch() as directory:
+        path = os.path.join(directory, "pipe")
+        os.mkfifo(path)
+        os.chmod(path, 0o644)
+        terminal = start(STAVE_CLI_HISTORY=path)
+        enter(terminal, b"echo word", b"OK\r\n" + prompt)
+        terminal.type(CONTROL_D)
+        terminal.rest()
+        cli.expect(os.stat(path).st_mode & 0o777, 0o644)
+
+
 def control_c_drops_the_line_or_ends_waiting():
     terminal = start()
     terminal.type(b"never" + CONTROL_C)
@@ -247,6 +260,7 @@ def main():
     a_hint_names_the_arguments_that_may_follow()
     help_comes_from_the_server()
     history_is_kept_without_passwords()
+    only_a_file_is_taken_for_a_history()
     control_c_drops_the_line_or_ends_waiting()
     a_lost_connection_is_made_again()
     pushes_are_shown_beside_the_prompt()

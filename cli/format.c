@@ -288,6 +288,18 @@ void format_reply(const struct format *format, FILE *out, const struct resp_read
     }
 }
 
+void format_text_reply(const struct format *format, FILE *out, const struct resp_reader *reader,
+                       const struct resp_value *reply)
+{
+    if (format->output != OUTPUT_QUOTED || reply->type != RESP_BULK) {
+        format_reply(format, out, reader, reply);
+        return;
+    }
+    const struct stave_bytes text = resp_text(reader, reply);
+    write_bytes(out, text);
+    if (text.size > 0 && ((const char *)text.data)[text.size - 1] != '\n') putc_unlocked('\n', out);
+}
+
 void format_string(const struct format *format, FILE *out, struct stave_bytes bytes)
 {
     switch (format->output) {

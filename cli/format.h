@@ -27,6 +27,10 @@ struct format format_choose(const struct options *options, FILE *out);
 void format_reply(const struct format *format, FILE *out, const struct resp_reader *reader,
                   const struct resp_value *reply);
 
+/* A reply that is text for people, such as INFO's: a terminal gets it as it is, too. */
+void format_text_reply(const struct format *format, FILE *out, const struct resp_reader *reader,
+                       const struct resp_value *reply);
+
 /* A string alone: a key of --scan. */
 void format_string(const struct format *format, FILE *out, struct stave_bytes bytes);
 

@@ -218,7 +218,11 @@ static void note_client_reply(struct session *session, const struct stave_bytes 
 
 static void show_reply(const struct session *session)
 {
-    format_reply(&session->format, stdout, &session->connection.reader, last_reply(session));
+    const struct resp_reader *const reader = &session->connection.reader;
+    if (session->is_text)
+        format_text_reply(&session->format, stdout, reader, last_reply(session));
+    else
+        format_reply(&session->format, stdout, reader, last_reply(session));
     fflush(stdout);
 }
 
@@ -238,6 +242,21 @@ static bool is_push(const struct session *session)
 
 /* Everything that comes, until the user or the server ends it. */
 static enum connection_status show_stream(struct session *session)
+/* Is the reply text for people? */
+static bool answers_with_text(const struct stave_bytes *arguments, size_t count)
+{
+    static const char *const names[][2] = {
+        {"info", NULL},       {"lolwut", NULL},           {"client", "info"},    {"client", "list"},
+        {"memory", "doctor"}, {"memory", "malloc-stats"}, {"latency", "doctor"}, {"latency", "graph"},
+        {"cluster", "info"},  {"cluster", "nodes"},       {"debug", "htstats"},  {"debug", "htstats-key"},
+    };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (!session_is(arguments[0], names[i][0])) continue;
+        if (names[i][1] == NULL || (count > 1 && session_is(arguments[1], names[i][1]))) return true;
+    }
+    return false;
+}
+
 {
     enum connection_status status;
     if (session->is_interactive) {
@@ -317,6 +336,7 @@ enum connection_status session_run(struct session *session, const struct stave_b
 
 bool session_show_pushes(struct session *session, const char *before)
 {
+    session->is_text = answers_with_text(arguments, count);
     bool has_shown = false;
     while (connection_is_open(&session->connection)) {
         const enum connection_status status = connection_receive(&session->connection, 0);

@@ -22,6 +22,7 @@ struct session {
     struct format format;
     bool is_interactive;
     bool had_error; /* the last command was answered with an error */
+    bool is_text;   /* its reply is text for people */
     bool has_ended; /* by QUIT or SHUTDOWN */
 
     struct connection connection;

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -124,6 +125,16 @@ def words_give_the_same_output_and_exit_code(ports):
     cli.expect({code for code, _ in ask_all(ports, "-e", "INCR", "key").values()}, {1})
 
 
+def text_for_people_is_shown_as_it_is(ports):
+    """With values that differ between two calls left out."""
+    for words in (["INFO", "cluster"], ["info", "Cluster"], ["CLIENT", "INFO"], ["CLIENT", "LIST", "TYPE", "pubsub"]):
+        outputs = ask_all(ports, "--no-raw", *words)
+        shapes = {name: (code, re.sub(rb"[0-9][0-9.:]*|(cmd|lib-name|lib-ver|sub|ssub|psub)=\S*", b"", output))
+                  for name, (code, output) in outputs.items()}
+        for server in ports:
+            expect_same({name: shape for name, shape in shapes.items() if name[1] == server}, f"{words}")
+
+
 def json_means_the_same(ports):
     commands = [["FLUSHALL"], ["SET", "k", 'a "quoted" \u00e9'], ["GET", "k"], ["GET", "none"], ["MGET", "k", "none"],
                 ["CONFIG", "GET", "appendfsync"], ["STRLEN", "k"], ["SCAN", "0"], ["COMMAND", "INFO", "get"]]
@@ -196,6 +207,7 @@ def main():
             ports = {"redis-server": str(port), "stave-server": str(stave.port)}
             lines_give_the_same_output(ports)
             words_give_the_same_output_and_exit_code(ports)
+            text_for_people_is_shown_as_it_is(ports)
             json_means_the_same(ports)
             bulk_loads_and_scans_agree(ports)
             a_session_goes_on_after_a_kill(stave)

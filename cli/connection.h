@@ -18,7 +18,8 @@ enum connection_status {
     CONNECTION_OK,
     CONNECTION_TIMEOUT,
     CONNECTION_INTERRUPTED,
-    CONNECTION_LOST, /* or never there; connection->error says why, and it is closed */
+    CONNECTION_REFUSED, /* the server does not give what was asked for at the start; the user was told */
+    CONNECTION_LOST,    /* or never there; connection->error says why, and it is closed */
 };
 
 enum { CONNECTION_INPUT_SIZE = 65536 };

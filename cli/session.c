@@ -36,7 +36,7 @@ void session_init(struct session *session, const struct options *options, FILE *
     session->format = format_choose(options, out);
     session->user = copy_or_null(options->user);
     session->password = copy_or_null(options->password);
-    session->database = options->database;
+    session->wanted_database = options->database;
     session->protocol = options->protocol;
 }
 
@@ -54,6 +54,7 @@ enum cli_exit session_exit_of(const struct session *session, enum connection_sta
         return session->had_error && session->options->error_exit ? CLI_ERROR_REPLY : CLI_DONE;
     case CONNECTION_INTERRUPTED:
     case CONNECTION_TIMEOUT:
+    case CONNECTION_REFUSED:
     case CONNECTION_LOST: return CLI_FAILURE;
     }
     return CLI_FAILURE;
@@ -64,6 +65,12 @@ enum cli_exit session_exit_of(const struct session *session, enum connection_sta
 static const struct resp_value *last_reply(const struct session *session)
 {
     return resp_reply(&session->connection.reader);
+}
+
+static bool begins_with(const struct session *session, const struct resp_value *reply, const char *start)
+{
+    const struct stave_bytes text = resp_text(&session->connection.reader, reply);
+    return text.size >= strlen(start) && memcmp(text.data, start, strlen(start)) == 0;
 }
 
 /* One question at the start; an error in the answer is told, and the session goes on. */
@@ -95,12 +102,17 @@ static enum connection_status choose_protocol(struct session *session)
 static enum connection_status select_database(struct session *session)
 {
     char number[RESP_INTEGER_SIZE_MAX + 1];
-    number[resp_unsigned_write(session->database, number)] = '\0';
+    number[resp_unsigned_write(session->wanted_database, number)] = '\0';
     const char *const words[] = {"SELECT", number, NULL};
-    if (session->database == 0) return CONNECTION_OK;
+    if (session->wanted_database == session->database) return CONNECTION_OK;
     const enum connection_status status = introduce(session, words);
-    if (status == CONNECTION_OK && last_reply(session)->type == RESP_ERROR) session->database = 0;
-    return status;
+    if (status != CONNECTION_OK) return status;
+    const struct resp_value *const reply = last_reply(session);
+    if (reply->type != RESP_ERROR) session->database = session->wanted_database;
+    /* Before AUTH no command does anything. */
+    else if (!session->is_interactive && !begins_with(session, reply, "NOAUTH "))
+        return CONNECTION_REFUSED;
+    return CONNECTION_OK;
 }
 
 static void tell_no_connection(const struct session *session)
@@ -116,6 +128,7 @@ enum connection_status session_connect(struct session *session)
 {
     session->in_transaction = false;
     session->replies = REPLIES_ON;
+    session->database = 0;
     enum connection_status status = connection_open(&session->connection, session->options);
     if (status == CONNECTION_OK) status = authenticate(session);
     if (status == CONNECTION_OK) status = choose_protocol(session);
@@ -167,6 +180,7 @@ static void note_hello(struct session *session, const struct stave_bytes *argume
 static void note_reset(struct session *session)
 {
     session->database = 0;
+    session->wanted_database = 0;
     session->in_transaction = false;
     session->protocol = 0;
     session->replies = REPLIES_ON;
@@ -181,6 +195,7 @@ static void note_success(struct session *session, const struct stave_bytes *argu
     if (session_is(name, "select") && is_ok && count == 2) {
         note_number(arguments[1], INT32_MAX, &database);
         session->database = (uint32_t)database;
+        session->wanted_database = session->database;
     } else if (session_is(name, "multi") && is_ok) {
         session->in_transaction = true;
     } else if (session_is(name, "exec") || (session_is(name, "discard") && is_ok)) {
@@ -214,7 +229,29 @@ static void note_client_reply(struct session *session, const struct stave_bytes 
     if (session_is(arguments[2], "skip") && session->replies == REPLIES_ON) session->replies = REPLIES_SKIP;
 }
 
+/* After AUTH a database that was refused may be had. */
+static enum connection_status select_again(struct session *session, struct stave_bytes name)
+{
+    const bool may_help = !session->had_error && (session_is(name, "auth") || session_is(name, "hello"));
+    return may_help ? select_database(session) : CONNECTION_OK;
+}
+
 /* ------------------------------------------------------------------ running */
+
+/* Is the reply text for people? */
+static bool answers_with_text(const struct stave_bytes *arguments, size_t count)
+{
+    static const char *const names[][2] = {
+        {"info", NULL},       {"lolwut", NULL},           {"client", "info"},    {"client", "list"},
+        {"memory", "doctor"}, {"memory", "malloc-stats"}, {"latency", "doctor"}, {"latency", "graph"},
+        {"cluster", "info"},  {"cluster", "nodes"},       {"debug", "htstats"},  {"debug", "htstats-key"},
+    };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (!session_is(arguments[0], names[i][0])) continue;
+        if (names[i][1] == NULL || (count > 1 && session_is(arguments[1], names[i][1]))) return true;
+    }
+    return false;
+}
 
 static void show_reply(const struct session *session)
 {
@@ -242,21 +279,6 @@ static bool is_push(const struct session *session)
 
 /* Everything that comes, until the user or the server ends it. */
 static enum connection_status show_stream(struct session *session)
-/* Is the reply text for people? */
-static bool answers_with_text(const struct stave_bytes *arguments, size_t count)
-{
-    static const char *const names[][2] = {
-        {"info", NULL},       {"lolwut", NULL},           {"client", "info"},    {"client", "list"},
-        {"memory", "doctor"}, {"memory", "malloc-stats"}, {"latency", "doctor"}, {"latency", "graph"},
-        {"cluster", "info"},  {"cluster", "nodes"},       {"debug", "htstats"},  {"debug", "htstats-key"},
-    };
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (!session_is(arguments[0], names[i][0])) continue;
-        if (names[i][1] == NULL || (count > 1 && session_is(arguments[1], names[i][1]))) return true;
-    }
-    return false;
-}
-
 {
     enum connection_status status;
     if (session->is_interactive) {
@@ -314,6 +336,7 @@ enum connection_status session_run(struct session *session, const struct stave_b
 {
     const enum command_kind kind = kind_of(arguments[0]);
     session->had_error = false;
+    session->is_text = answers_with_text(arguments, count);
     if (!connection_is_open(&session->connection)) {
         const enum connection_status status = session_connect(session);
         if (status != CONNECTION_OK) return status;
@@ -329,14 +352,13 @@ enum connection_status session_run(struct session *session, const struct stave_b
     if (status != CONNECTION_OK) return tell_failure(session, status);
     if (session_is(arguments[0], "shutdown")) session->has_ended = false; /* it was refused */
     note_reply(session, arguments, count);
-    if (kind == KIND_USUAL) return CONNECTION_OK;
+    if (kind == KIND_USUAL) return select_again(session, arguments[0]);
     status = follow_subscription(session, kind, count);
     return status == CONNECTION_OK ? status : tell_failure(session, status);
 }
 
 bool session_show_pushes(struct session *session, const char *before)
 {
-    session->is_text = answers_with_text(arguments, count);
     bool has_shown = false;
     while (connection_is_open(&session->connection)) {
         const enum connection_status status = connection_receive(&session->connection, 0);

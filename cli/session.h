@@ -28,7 +28,8 @@ struct session {
     struct connection connection;
     char *user; /* those of the last AUTH, else of the options */
     char *password;
-    uint32_t database;
+    uint32_t database;        /* the connection's */
+    uint32_t wanted_database; /* that of the options or the last SELECT; another while SELECT is refused */
     int protocol;
     bool in_transaction;
     enum session_replies replies; /* CLIENT REPLY */
@@ -37,7 +38,10 @@ struct session {
 void session_init(struct session *session, const struct options *options, FILE *out);
 void session_free(struct session *session);
 
-/* Connects, authenticates, selects. A failure has been told to the user. */
+/*
+ * Connects, authenticates, selects. A failure has been told to the user. Without a prompt a database that is
+ * refused is one: what is meant for it must not be done to another.
+ */
 enum connection_status session_connect(struct session *session);
 
 /* Sends a command and shows its reply; of SUBSCRIBE and MONITOR all that come. The user is told failures. */

@@ -76,7 +76,7 @@ ECHO ""
 WORDS = [["SET", "key", "value"], ["GET", "key"], ["GET", "none"], ["INCR", "key"], ["NOSUCH", "a"], ["MGET", "key", "none"],
          ["GET"], ["-r", "3", "INCR", "n"], ["-n", "5", "SET", "k", "v"], ["-n", "5", "DBSIZE"], ["-e", "GET", "key"],
          ["-d", ";", "MGET", "key", "key"], ["--quoted-input", "SET", '"\\x00k"', '"\\xff"'],
-         ["--quoted-input", "GET", '"\\x00k"'], ["-n", "99", "GET", "key"], ["HELLO", "9"], ["-x", "SET", "stdin"], ["GET", "stdin"],
+         ["--quoted-input", "GET", '"\\x00k"'], ["HELLO", "9"], ["-x", "SET", "stdin"], ["GET", "stdin"],
          ["CONFIG", "GET", "appendonlyy"], ["-3", "MGET", "key", "none"], ["-2", "MGET", "key", "none"]]
 
 

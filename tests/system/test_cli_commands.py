@@ -92,6 +92,31 @@ def passwords_cannot_be_read_off_the_process():
     for words in (["-p", port, "-a", "topsecret"], ["-p", port, "--pass", "topsecret"],
                   ["-u", f"redis://joe:topsecret@127.0.0.1:{port}"], ["-u", f"redis://topsecret@127.0.0.1:{port}"]):
         process = subprocess.Popen([cli.CLI, *words, "SUBSCRIBE", "a"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+def nothing_is_done_to_another_database_than_the_one_asked_for():
+    def refuse(words):
+        return b"-ERR DB index is out of range\r\n" if words[0] == b"SELECT" else answer(words)
+
+    refusing = cli.Server(refuse)
+    for words in (["FLUSHDB"], ["--scan"], ["--pipe"], []):
+        code, output, errors = cli.run("-p", refusing.port, "-n", "99", *words, stdin=b"FLUSHDB\n")
+        cli.expect((code, output, errors), (4, b"", b"stave-cli: SELECT failed: ERR DB index is out of range\n"), words)
+    cli.expect(refusing.seen, 4 * [[b"SELECT", b"99"]])
+
+
+def a_database_is_selected_once_the_password_is_there():
+    allowed = []
+
+    def guard(words):
+        if words[0] == b"AUTH":
+            allowed.append(True)
+        return b"+OK\r\n" if allowed else b"-NOAUTH Authentication required.\r\n"
+
+    guarding = cli.Server(guard)
+    code, output, _ = cli.run("-p", guarding.port, "-n", "2", stdin=b"AUTH word\nGET a\n")
+    cli.expect((code, output), (0, b"OK\nOK\n"))
+    cli.expect(guarding.seen, [[b"SELECT", b"2"], [b"AUTH", b"word"], [b"SELECT", b"2"], [b"GET", b"a"]])
+
+
         process.stdout.readline()
         with open(f"/proc/{process.pid}/cmdline", "rb") as file:
             text = file.read()
@@ -179,6 +204,8 @@ def main():
     commands_repeat()
     lines_are_commands()
     pushes_are_shown_as_they_come()
+    nothing_is_done_to_another_database_than_the_one_asked_for()
+    a_database_is_selected_once_the_password_is_there()
     keys_are_listed()
     latency_is_measured()
 

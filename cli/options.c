@@ -275,6 +275,12 @@ static bool check_together(const struct options *options)
         message("no command is sent with --pipe, --scan or --latency: \"%s\"", options->arguments[0]);
         return false;
     }
+    const bool is_of_scan = options->pattern != NULL || options->type != NULL || options->scan_count > 0;
+    if (is_of_scan &&
+        (options->mode == MODE_COMMANDS || options->mode == MODE_PIPE || options->mode == MODE_LATENCY)) {
+        message("--pattern, --quoted-pattern, --count and --type are options of --scan");
+        return false;
+    }
     if (options->last_from_input && options->argument_count == 0) {
         message("-x needs a command to which the input is added");
         return false;

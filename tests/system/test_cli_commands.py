@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -44,7 +45,8 @@ def exit_codes_tell_what_happened():
     cli.expect(run("-e", "FAIL")[:2], (1, b"ERR failed\n\n"))
     for words in (["--nosuch"], ["-p"], ["-p", "x", "PING"], ["-n", "-1", "PING"], ["-r", "z", "PING"], ["-x"],
                   ["-i", "nan", "PING"], ["--scan", "PING"], ["-u", "http://x", "PING"], ["-u", "rediss://x", "PING"],
-                  ["-u", "redis://x:99999", "PING"], ["-u", "redis://x/a", "PING"], ["--quoted-input", "GET", '"a']):
+                  ["-u", "redis://x:99999", "PING"], ["-u", "redis://x/a", "PING"],
+                  ["--pattern", "a*", "PING"], ["--count", "9", "--pipe"], ["--type", "string"], ["--quoted-input", "GET", '"a']):
         code, output, errors = run(*words)
         cli.expect((code, output, server.seen), (2, b"", []), words)
         cli.expect_in(b"stave-cli: ", errors)
@@ -64,6 +66,9 @@ def help_and_version_need_no_server():
     cli.expect(code, 0)
     for option in (b"--pipe", b"--scan", b"-u URI", b"Exit codes"):
         cli.expect_in(option, output)
+    with open(os.path.join(os.environ["STAVE_SOURCE_DIR"], "docs", "man", "stave-cli.1"), "rb") as file:
+        words = re.findall(rb"[\w-]+", re.sub(rb"\\f[BIR]", b" ", file.read()).replace(b"\\-", b"-"))
+    cli.expect(set(re.findall(rb"^  (-[\w-]+)", output, re.M)) - set(words), set(), "the manual names every option")
     cli.expect_in(b"stave-cli ", cli.run("--version")[1])
 
 
@@ -74,7 +79,7 @@ def sessions_begin_as_the_options_say():
     cli.expect(run("-a", "secret", "--no-auth-warning", "PING")[2], b"")
     cli.expect(run("PING", REDISCLI_AUTH="hidden")[2], b"")
     cli.expect(server.seen, [[b"AUTH", b"hidden"], [b"PING"]])
-    cli.run("--no-auth-warning", "-u", f"redis://a%20b:p%3a@localhost:{server.port}/12", "PING")
+    cli.run("--no-auth-warning", "-u", f"redis://a%20b:p%3a@127.0.0.1:{server.port}/12", "PING")
     cli.expect(server.seen[-3:], [[b"AUTH", b"a b", b"p:"], [b"SELECT", b"12"], [b"PING"]])
     server.seen.clear()
     cli.run("--no-auth-warning", "-u", f"redis://word@127.0.0.1:{server.port}", "PING")
@@ -87,11 +92,6 @@ def sessions_begin_as_the_options_say():
         cli.expect(local.seen, [[b"PING"]])
 
 
-def passwords_cannot_be_read_off_the_process():
-    port = str(server.port)
-    for words in (["-p", port, "-a", "topsecret"], ["-p", port, "--pass", "topsecret"],
-                  ["-u", f"redis://joe:topsecret@127.0.0.1:{port}"], ["-u", f"redis://topsecret@127.0.0.1:{port}"]):
-        process = subprocess.Popen([cli.CLI, *words, "SUBSCRIBE", "a"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 def nothing_is_done_to_another_database_than_the_one_asked_for():
     def refuse(words):
         return b"-ERR DB index is out of range\r\n" if words[0] == b"SELECT" else answer(words)
@@ -117,6 +117,11 @@ def a_database_is_selected_once_the_password_is_there():
     cli.expect(guarding.seen, [[b"SELECT", b"2"], [b"AUTH", b"word"], [b"SELECT", b"2"], [b"GET", b"a"]])
 
 
+def passwords_cannot_be_read_off_the_process():
+    port = str(server.port)
+    for words in (["-p", port, "-a", "topsecret"], ["-p", port, "--pass", "topsecret"],
+                  ["-u", f"redis://joe:topsecret@127.0.0.1:{port}"], ["-u", f"redis://topsecret@127.0.0.1:{port}"]):
+        process = subprocess.Popen([cli.CLI, *words, "SUBSCRIBE", "a"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         process.stdout.readline()
         with open(f"/proc/{process.pid}/cmdline", "rb") as file:
             text = file.read()
@@ -199,13 +204,13 @@ def main():
     exit_codes_tell_what_happened()
     help_and_version_need_no_server()
     sessions_begin_as_the_options_say()
+    nothing_is_done_to_another_database_than_the_one_asked_for()
+    a_database_is_selected_once_the_password_is_there()
     passwords_cannot_be_read_off_the_process()
     arguments_are_bytes()
     commands_repeat()
     lines_are_commands()
     pushes_are_shown_as_they_come()
-    nothing_is_done_to_another_database_than_the_one_asked_for()
-    a_database_is_selected_once_the_password_is_there()
     keys_are_listed()
     latency_is_measured()
 

@@ -49,14 +49,14 @@ class RedisPy(unittest.TestCase):
         self.redis.flushall()
 
     def connect(self, **more):
-        client = redis.Redis(port=self.server.port, **options(self.protocol, **more))
+        client = redis.Redis(host="127.0.0.1", port=self.server.port, **options(self.protocol, **more))
         self.addCleanup(client.close)
         return client
 
     def test_connections_of_all_kinds_reach_their_database(self):
         self.connect(db=7).set("where", "seven")
         by_socket = redis.Redis(unix_socket_path=self.path, **options(self.protocol, db=7))
-        by_uri = redis.Redis.from_url(f"redis://default:pass%20word@localhost:{self.server.port}/7")
+        by_uri = redis.Redis.from_url(f"redis://default:pass%20word@127.0.0.1:{self.server.port}/7")
         for client in (by_socket, by_uri, self.connect(db=7, username="default")):
             self.assertEqual(b"seven", client.get("where"))
             client.close()

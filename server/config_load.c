@@ -40,6 +40,17 @@ static enum stave_status refuse(const struct source *source, const char *what, c
     return STAVE_INVALID;
 }
 
+/* A line that cannot be cut into words: its first one is named, since the others may be secrets. */
+static enum stave_status refuse_line(const struct source *source, struct stave_bytes line)
+{
+    char name[64] = "";
+    const char *at = line.data;
+    const char *const end = at + line.size;
+    while (at < end && (*at == ' ' || *at == '\t')) at++;
+    for (size_t i = 0; i < sizeof(name) - 1 && at < end && *at != ' ' && *at != '\t'; i++) name[i] = *at++;
+    return refuse(source, name, "unbalanced quotes, or too many words");
+}
+
 /* ------------------------------------------------------------------ one line */
 
 static enum stave_status cut(struct stave_bytes text, struct line *line)
@@ -111,7 +122,7 @@ static enum stave_status take_line(const struct source *source, struct stave_byt
 {
     struct line line = {.count = 0};
     enum stave_status status = cut(text, &line);
-    if (status == STAVE_INVALID) status = refuse(source, "...", "unbalanced quotes, or too many words");
+    if (status == STAVE_INVALID) status = refuse_line(source, text);
     if (status == STAVE_OK && line.count > 0) {
         const bool is_include = strcasecmp(line.words[0].data, "include") == 0;
         if (is_include && line.count == 2)
@@ -182,8 +193,11 @@ static enum stave_status load_file(const struct source *parent, const char *path
     if (parent->depth >= CONFIG_INCLUDE_DEPTH_MAX) return refuse(parent, "include", "included too deeply");
     FILE *stream = fopen(path, "re");
     if (stream == NULL) {
-        snprintf(parent->error, CONFIG_ERROR_SIZE, "cannot open the configuration file %.200s: %s", path,
+        char reason[CONFIG_ERROR_SIZE];
+        snprintf(reason, sizeof(reason), "cannot open the configuration file %.200s: %s", path,
                  strerror(errno));
+        if (parent->file != NULL) return refuse(parent, "include", reason);
+        snprintf(parent->error, CONFIG_ERROR_SIZE, "%s", reason);
         return STAVE_IO;
     }
     const enum stave_status status = load_stream(parent, stream, path);
@@ -230,6 +244,11 @@ enum stave_status config_load(struct config *config, int argument_count, char **
     snprintf(ret_error, CONFIG_ERROR_SIZE, "%s", "no memory for the configuration");
     if (at < argument_count && !is_option(arguments[at])) {
         const bool is_input = strcmp(arguments[at], "-") == 0;
+        if (arguments[at][0] == '-' && !is_input) {
+            snprintf(ret_error, CONFIG_ERROR_SIZE, "'%.200s' is no option; see stave-server --help",
+                     arguments[at]);
+            return STAVE_INVALID;
+        }
         status = is_input ? load_stream(&source, stdin, "standard input") : load_file(&source, arguments[at]);
         if (status == STAVE_OK && !is_input) status = remember_file(config, arguments[at]);
         at++;

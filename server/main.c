@@ -17,9 +17,12 @@ static const char usage[] =
     "\n"
     "Serves a Stave store behind the Redis protocol. FILE has the syntax of redis.conf; - is standard "
     "input.\n"
-    "An option of the command line is a directive of the file, and counts before it:\n"
+    "An option of the command line is a directive of the file, and wins over it:\n"
     "\n"
-    "    stave-server --port 7777 --dir /var/lib/stave --appendfsync always\n";
+    "    stave-server --port 7777 --dir /var/lib/stave --appendfsync always\n"
+    "\n"
+    "The example stave.conf explains every directive. Exit codes: 0 a clean end; 1 the configuration, the\n"
+    "store or an address could not be had, or the store not be closed cleanly.\n";
 
 static bool show_help(int argument_count, char **arguments)
 {

@@ -159,6 +159,21 @@ static void a_file_that_includes_itself_is_an_error(void **state)
     assert_non_null(strstr(setup->error, "too deeply"));
 }
 
+static void errors_name_the_line_and_no_secret(void **state)
+{
+    struct setup *setup = *state;
+    char path[SCRATCH_PATH_SIZE];
+    assert_int_equal(load_text(setup, "port 1\n  requirepass \"sec ret\n", path), STAVE_INVALID);
+    assert_non_null(strstr(setup->error, "test.conf:2: 'requirepass': unbalanced quotes"));
+    assert_null(strstr(setup->error, "sec"));
+    assert_int_equal(load_text(setup, "port 1\n\ninclude /no/such.conf\n", path), STAVE_INVALID);
+    assert_non_null(
+        strstr(setup->error, "test.conf:3: 'include': cannot open the configuration file /no/such.conf"));
+    const char *wrong[] = {"stave-server", "-port", "7001"};
+    assert_int_equal(load(setup, 3, wrong), STAVE_INVALID);
+    assert_non_null(strstr(setup->error, "'-port' is no option"));
+}
+
 static void options_of_the_command_line_come_last_and_win(void **state)
 {
     struct setup *setup = *state;
@@ -214,6 +229,25 @@ static void expect_default(void *context, const char *name, const char *value)
     if (strcmp(found.value, value) != 0) fail_msg("%s: '%s' instead of '%s'", name, value, found.value);
 }
 
+/* A directive stands on a line of its own below a comment; one without effect is named in a list of those. */
+static void expect_explained(const char *text, const struct directive *directive)
+{
+    const bool has_effect = directive->type != DIRECTIVE_IGNORED && directive->type != DIRECTIVE_REFUSED;
+    const char mark = has_effect ? '\n' : ' ';
+    const size_t size = strlen(directive->name);
+    for (const char *at = strstr(text, directive->name); at != NULL; at = strstr(at + 1, directive->name)) {
+        if (at[-1] != mark || (at[size] != ' ' && at[size] != '\n')) continue;
+        if (!has_effect) return;
+        /* Directives that belong together share a comment; an empty line ends them. */
+        const char *line = at;
+        while (line > text && line[0] != '#' && strncmp(line - 2, "\n\n", 2) != 0)
+            for (line--; line > text && line[-1] != '\n'; line--) continue;
+        if (line[0] != '#') fail_msg("%s is not explained", directive->name);
+        return;
+    }
+    fail_msg("%s is not in it", directive->name);
+}
+
 static void the_example_file_gives_every_directive_its_default(void **state)
 {
     struct setup *setup = *state;
@@ -229,9 +263,7 @@ static void the_example_file_gives_every_directive_its_default(void **state)
     config_free(&loaded);
 
     read_file(arguments[1], text, sizeof(text));
-    for (int i = 0; config_directives[i].name != NULL; i++)
-        if (strstr(text, config_directives[i].name) == NULL)
-            fail_msg("%s is not in it", config_directives[i].name);
+    for (int i = 0; config_directives[i].name != NULL; i++) expect_explained(text, &config_directives[i]);
 }
 
 /* ------------------------------------------------------------------ changing */
@@ -348,6 +380,7 @@ int main(void)
         TEST(a_file_is_read_with_quotes_comments_and_includes),
         TEST(a_typing_error_names_file_and_line),
         TEST(a_file_that_includes_itself_is_an_error),
+        TEST(errors_name_the_line_and_no_secret),
         TEST(options_of_the_command_line_come_last_and_win),
         TEST(what_has_no_effect_is_accepted_with_a_warning),
         TEST(what_would_leave_the_user_less_safe_is_refused),

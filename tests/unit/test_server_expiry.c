@@ -87,10 +87,10 @@ static void fill(const struct setup *setup, size_t count, size_t expired_one_in)
     }
 }
 
-/* How many slices one tick takes, of which each looks at the clock so often until its millisecond is over. */
-static size_t slices_of_a_tick(struct setup *setup, size_t looks)
+/* How many slices one tick takes, while the clock goes forward for so long at each look. */
+static size_t slices_of_a_tick(struct setup *setup, uint64_t us)
 {
-    step_us = 1000 / looks;
+    step_us = us;
     look_count = 0;
     slice_count = 0;
     expiry_tick(&setup->server, PERIOD_MS);
@@ -101,11 +101,13 @@ static void a_slice_is_over_after_a_millisecond(void **state)
 {
     struct setup *setup = *state;
     fill(setup, KEY_COUNT, 0);
-    assert_int_equal(slices_of_a_tick(setup, 1), 1);
+    assert_int_equal(slices_of_a_tick(setup, 100000), 1);
     const size_t least = look_count;
-    assert_int_equal(slices_of_a_tick(setup, 2), 1);
+    assert_int_equal(slices_of_a_tick(setup, 1000), 1);
+    assert_int_equal(look_count, least);
+    assert_int_equal(slices_of_a_tick(setup, 999), 1);
     assert_int_equal(look_count, least + 1);
-    assert_int_equal(slices_of_a_tick(setup, 10), 1);
+    assert_int_equal(slices_of_a_tick(setup, 100), 1);
     assert_int_equal(look_count, least + 9);
 }
 
@@ -113,14 +115,14 @@ static void while_nothing_has_expired_a_tick_takes_one_slice(void **state)
 {
     struct setup *setup = *state;
     fill(setup, KEY_COUNT, 0);
-    for (int tick = 0; tick < 5; tick++) assert_int_equal(slices_of_a_tick(setup, 1), 1);
+    for (int tick = 0; tick < 5; tick++) assert_int_equal(slices_of_a_tick(setup, 1000), 1);
 }
 
 static void while_a_tenth_has_expired_the_cycle_takes_a_quarter_of_the_time(void **state)
 {
     struct setup *setup = *state;
     fill(setup, KEY_COUNT, 4);
-    for (int tick = 0; tick < 2; tick++) assert_int_equal(slices_of_a_tick(setup, 10), PERIOD_MS / 4);
+    for (int tick = 0; tick < 2; tick++) assert_int_equal(slices_of_a_tick(setup, 100), PERIOD_MS / 4);
 }
 
 static void where_fewer_have_expired_the_cycle_takes_a_twentieth_of_the_time(void **state)
@@ -128,19 +130,19 @@ static void where_fewer_have_expired_the_cycle_takes_a_twentieth_of_the_time(voi
     struct setup *setup = *state;
     fill(setup, KEY_COUNT, 100);
     size_t count = 1;
-    for (int tick = 0; tick < 20 && count == 1; tick++) count = slices_of_a_tick(setup, 10); /* meets one */
-    for (int tick = 0; tick < 5; tick++) assert_int_equal(slices_of_a_tick(setup, 10), PERIOD_MS / 20);
+    for (int tick = 0; tick < 20 && count == 1; tick++) count = slices_of_a_tick(setup, 100); /* meets one */
+    for (int tick = 0; tick < 5; tick++) assert_int_equal(slices_of_a_tick(setup, 100), PERIOD_MS / 20);
 }
 
 static void where_all_has_been_seen_the_cycle_rests_until_something_is_due(void **state)
 {
     struct setup *setup = *state;
     fill(setup, 10, 0);
-    assert_int_equal(slices_of_a_tick(setup, 1000), 1); /* to the end */
-    for (int tick = 0; tick < 3; tick++) assert_int_equal(slices_of_a_tick(setup, 1000), 0);
+    assert_int_equal(slices_of_a_tick(setup, 0), 1); /* to the end */
+    for (int tick = 0; tick < 3; tick++) assert_int_equal(slices_of_a_tick(setup, 0), 0);
 
     now_ms = 2 * NOW_MS;
-    assert_int_equal(slices_of_a_tick(setup, 1000), 1);
+    assert_int_equal(slices_of_a_tick(setup, 0), 1);
 }
 
 int main(void)

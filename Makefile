@@ -1,6 +1,7 @@
-# Stave: make, make run, make demo, make test, make test-kill, make fuzz, make bench, make bench-server, make install, make format, make clean.
+# Stave: make, make run, make demo, make test, make test-kill, make fuzz, make bench, make bench-server, make install, make uninstall, make format, make clean.
 BUILD ?= build
 PREFIX ?= /usr/local
+INSTALLED ?= $(BUILD)/installed.txt
 JOBS ?= 2
 CMAKE_FLAGS ?=
 BENCH_FLAGS ?= --keys 1000000 --repeat 1
@@ -13,7 +14,7 @@ CTEST = ctest --output-on-failure -j$(JOBS) --test-dir
 KILLS ?= 500
 FUZZ_SECONDS ?= 60
 
-.PHONY: all run demo test test-packages test-plain test-address test-thread test-kill test-long fuzz bench bench-server install format clean
+.PHONY: all run demo test test-packages test-plain test-address test-thread test-kill test-long fuzz bench bench-server install uninstall format clean
 
 all:
 	@command -v cmake >/dev/null && command -v ninja >/dev/null || \
@@ -94,8 +95,14 @@ bench-server:
 	$(MAKE) all
 	bench/server/main.py --stave stave=$(BUILD)/bin/stave-server $(BENCH_SERVER_FLAGS)
 
+# What was installed is listed in a file that no later build or test writes, as root or not. The loader is told of the library.
 install: all
 	cmake --install $(BUILD)
+	mv -f $(BUILD)/install_manifest.txt $(INSTALLED)
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || PATH="$$PATH:/sbin" ldconfig
+
+uninstall:
+	sed 's|^|$(DESTDIR)|' $(INSTALLED) | xargs -r -d '\n' rm -f
 
 format:
 	git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r python3 scripts/wrap-comments.py

@@ -63,3 +63,26 @@ cmake -S "$work/project" -B "$work/project/build" -DCMAKE_PREFIX_PATH="$work/usr
 cmake --build "$work/project/build" >/dev/null
 expect "$work/project/build/with_stave"
 expect "$work/project/build/with_stave_static"
+
+# What a package is made of, with a configuration to begin with; and all of it can be taken away again.
+make() { command make -C "$STAVE_SOURCE_DIR" -s -o all BUILD="$STAVE_BUILD_DIR" INSTALLED="$work/installed" \
+    DESTDIR="$work/package" "$@"; }
+make install >/dev/null
+[ ! -e "$STAVE_BUILD_DIR/install_manifest.txt" ] || { echo "root's list is in the way of the next user" >&2; exit 1; }
+root=$(dirname "$(dirname "$(find "$work/package" -name stave-server)")")
+for name in bin/stave bin/stave-cli share/man/man1/{stave,stave-cli,stave-server}.1 share/man/man3/stave.3; do
+    [ -e "$root/$name" ] || { echo "$name is not installed" >&2; exit 1; }
+done
+cp "$root/share/doc/stave/examples/stave.conf" "$work/mine.conf"
+"$root/bin/stave-server" "$work/mine.conf" --port 0 --unixsocket "$work/socket" --dir "$work" >"$work/log" &
+server=$!
+for ((i = 0; i < 600; i++)); do
+    [ ! -S "$work/socket" ] || break
+    sleep 0.1
+done
+[ "$("$root/bin/stave-cli" -s "$work/socket" PING)" = PONG ] || { cat "$work/log" >&2; exit 1; }
+kill "$server"
+wait "$server"
+make uninstall
+left=$(find "$work/package" ! -type d)
+[ -z "$left" ] || { echo "left behind: $left" >&2; exit 1; }

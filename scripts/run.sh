@@ -11,9 +11,9 @@ cat <<TEXT
 
 Stave listens on 127.0.0.1:$PORT and keeps its data in $DATA/. From another terminal:
 
-    $BIN_DIR/stave-cli -p $PORT                       # or redis-cli -p $PORT
-    redis-cli -p $PORT SET greeting hello
-    redis-cli -p $PORT GET greeting
+    $BIN_DIR/stave-cli -p $PORT SET greeting hello    # or redis-cli
+    $BIN_DIR/stave-cli -p $PORT GET greeting
+    $BIN_DIR/stave-cli -p $PORT                       # a prompt
 
 What was answered is kept: kill -9 the server, run this again, and GET once more. Ctrl-C ends it.
 TEXT

@@ -1,6 +1,6 @@
 #!/bin/bash
-# scripts/: a user without rights is told what to install, npm's clients are among it, and a test that had to be skipped
-# is named with its reason.
+# scripts/: a user without rights is told what to install, npm's clients are among it, a test that had to be skipped is
+# named with its reason, and what make run says works.
 . "$(dirname "$0")/tool.bash"
 scripts=${STAVE_SOURCE_DIR:?}/scripts
 
@@ -28,3 +28,28 @@ END
 expect_code 0 ctest
 expect_code 0 "$scripts/skipped-tests.sh" .
 expect_text 'NOT TESTED in .: system/loud, skipped: no bell'
+
+# The commands that are shown, run as they stand; what they wrote is there after kill -9.
+export BIN_DIR=$STAVE_BIN_DIR DATA=$work/data
+PORT=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+export PORT
+start() {
+    "$scripts/run.sh" > shown 2>&1 &
+    server=$!
+    for ((i = 0; i < 600; i++)); do
+        ! grep -q 'Ready to accept connections' shown || return 0
+        sleep 0.1
+    done
+    fail "not ready: $(cat shown)"
+}
+start
+grep -E 'stave-cli .*(SET|GET) ' shown > commands
+expect_code 0 sh ./commands
+expect_text $'OK\nhello'
+kill -9 $server
+wait $server 2> /dev/null || true
+start
+expect_code 0 stave-cli -p "$PORT" GET greeting
+expect_text hello
+kill $server
+wait $server || fail "the end: $(cat shown)"

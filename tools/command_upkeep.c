@@ -98,9 +98,7 @@ static enum tool_exit report_error(const struct tool *tool, enum stave_status st
                                    const struct stave_error *error)
 {
     if (status == STAVE_CANCELLED) return tool_report(tool, status, "%s: interrupted", tool_path(tool));
-    const char *message = error->message[0] != '\0' ? error->message : stave_status_text(status);
-    const enum tool_exit result = tool_report(tool, status, "%s: %s", tool_path(tool), message);
-    return result == TOOL_NO ? TOOL_FAILURE : result;
+    return tool_failure(tool, tool_path(tool), status, error);
 }
 
 static enum tool_exit run_check(const struct tool *tool)
@@ -199,11 +197,7 @@ static enum tool_exit run_backup(const struct tool *tool)
     struct stave_error error = {.status = STAVE_OK};
     const uint64_t sequence = stave_sequence(store.store);
     const enum stave_status status = stave_snapshot(store.store, new_path, &error);
-    if (status != STAVE_OK) {
-        const char *message = error.message[0] != '\0' ? error.message : stave_status_text(status);
-        result = tool_report(tool, status, "%s: %s", new_path, message);
-        if (result == TOOL_NO) result = TOOL_FAILURE;
-    }
+    if (status != STAVE_OK) result = tool_failure(tool, new_path, status, &error);
     result = tool_close(tool, &store, result);
     if (result == TOOL_DONE && tool->json) {
         fputs("{\"path\": ", stdout);

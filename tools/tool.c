@@ -50,6 +50,16 @@ enum tool_exit tool_report(const struct tool *tool, enum stave_status status, co
     return tool_exit_of(status);
 }
 
+enum tool_exit tool_failure(const struct tool *tool, const char *path, enum stave_status status,
+                            const struct stave_error *error)
+{
+    const char *message = error->message[0] != '\0' ? error->message : stave_status_text(status);
+    const bool is_named = strncmp(message, path, strlen(path)) == 0;
+    const enum tool_exit result =
+        tool_report(tool, status, "%s%s%s", is_named ? "" : path, is_named ? "" : ": ", message);
+    return result == TOOL_NO ? TOOL_FAILURE : result; /* no store is not "no such key" */
+}
+
 enum tool_exit tool_usage(const struct tool *tool, const char *format, ...)
 {
     va_list values;
@@ -110,11 +120,7 @@ enum tool_exit tool_open(const struct tool *tool, enum tool_access access, struc
     struct stave_error error = {.status = STAVE_OK};
     struct stave *store = NULL;
     const enum stave_status status = stave_open(tool_path(tool), &options, &store, &error);
-    if (status != STAVE_OK) {
-        const char *message = error.message[0] != '\0' ? error.message : stave_status_text(status);
-        const enum tool_exit result = tool_report(tool, status, "%s: %s", tool_path(tool), message);
-        return result == TOOL_NO ? TOOL_FAILURE : result; /* no store is not "no such key" */
-    }
+    if (status != STAVE_OK) return tool_failure(tool, tool_path(tool), status, &error);
     ret_store->store = store;
     ret_store->space = stave_space(store, tool->space);
     return TOOL_DONE;

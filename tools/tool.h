@@ -47,6 +47,9 @@ bool tool_given(const struct tool *tool, enum option option);
 /* Writes a message and gives the exit code for `status`. */
 enum tool_exit tool_report(const struct tool *tool, enum stave_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* As above for a call on `path` that failed; the library often names the path itself. */
+enum tool_exit tool_failure(const struct tool *tool, const char *path, enum stave_status status,
+                            const struct stave_error *error);
 /* As above for a mistake in the command line or the input. */
 enum tool_exit tool_usage(const struct tool *tool, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -3,7 +3,7 @@
 . "$(dirname "$0")/tool.bash"
 
 expect_code 4 stave get s city
-expect_error "s"
+[ "$(cat err)" = 'stave: s: cannot open the directory: No such file or directory' ] || fail "$(cat err)"
 [ ! -e s ] || fail "get made a store"
 expect_code 0 stave put s city Bern
 expect_text ""

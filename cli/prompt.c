@@ -372,7 +372,7 @@ static void run_lines(struct prompt *prompt)
             goes_on = run_line(prompt, copy);
             memory_free(copy);
         } else if (errno == EINTR || size < 0) {
-            puts("^C");
+            puts(prompt->right[0] != '\0' ? "^C\033[K" : "^C"); /* without the hint */
             el_reset(prompt->edit);
         } else {
             putchar('\n');

@@ -2,14 +2,15 @@
 /* The configuration as a whole: defaults, copies, CONFIG GET and CONFIG SET. */
 #include "server/config.h"
 
-#include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/memory.h"
 #include "net/words.h"
 #include "server/config_table.h"
 #include "server/config_value.h"
+#include "server/glob.h"
 
 static bool is_text(const struct directive *directive)
 {
@@ -106,9 +107,12 @@ enum stave_status config_copy(const struct config *config, struct config *ret_co
 
 /* ------------------------------------------------------------------ CONFIG GET */
 
-static bool matches(const char *pattern, const char *name)
+/* Without a sign of patterns it is a name, whatever backslashes are in it. */
+static bool matches(const char *pattern, bool is_pattern, const char *name)
 {
-    return name != NULL && fnmatch(pattern, name, FNM_CASEFOLD) == 0;
+    if (name == NULL) return false;
+    return is_pattern ? glob_matches(stave_text(pattern), stave_text(name), true)
+                      : strcasecmp(pattern, name) == 0;
 }
 
 enum stave_status config_get(const struct config *config, struct stave_bytes pattern, config_call call,
@@ -127,7 +131,7 @@ enum stave_status config_get(const struct config *config, struct stave_bytes pat
         status = config_value_format(config, i, &value);
         if (status == STAVE_OK) status = buffer_append_zero(&value, 1);
         for (size_t n = 0; n < 2 && status == STAVE_OK; n++)
-            if (matches(asked, names[n]))
+            if (matches(asked, is_pattern, names[n]))
                 call(context, is_pattern ? names[n] : asked, (const char *)value.data);
     }
     buffer_free(&value);

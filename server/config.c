@@ -22,38 +22,6 @@ static char **text_of(struct config *config, const struct directive *directive)
     return (char **)((char *)config + directive->offset);
 }
 
-/* ------------------------------------------------------------------ values as one text */
-
-/* The value as CONFIG SET gives it: one text, of which a list makes words. */
-static enum stave_status store_text(struct config *config, int number, struct stave_bytes text,
-                                    char error[CONFIG_ERROR_SIZE])
-{
-    if (!config_value_is_list(number) || config_directives[number].type == DIRECTIVE_IGNORED)
-        return config_value_store(config, number, &text, 1, error);
-
-    struct stave_bytes words[CONFIG_WORD_COUNT_MAX];
-    struct buffer bytes = {0};
-    size_t sizes[CONFIG_WORD_COUNT_MAX];
-    size_t count = 0;
-    size_t position = 0;
-    enum words_result result = WORDS_ONE;
-    while (count < CONFIG_WORD_COUNT_MAX) {
-        const size_t before = bytes.size;
-        result = words_next(text, &position, &bytes);
-        if (result != WORDS_ONE) break;
-        sizes[count++] = bytes.size - before;
-    }
-    enum stave_status status = result == WORDS_NO_MEMORY ? STAVE_NO_MEMORY : STAVE_OK;
-    if (result == WORDS_ONE || result == WORDS_UNBALANCED) {
-        snprintf(error, CONFIG_ERROR_SIZE, "%s", "unbalanced quotes or too many arguments");
-        status = STAVE_INVALID;
-    }
-    for (size_t i = 0, at = 0; i < count; at += sizes[i++]) words[i] = stave_bytes(bytes.data + at, sizes[i]);
-    if (status == STAVE_OK) status = config_value_store(config, number, words, count, error);
-    buffer_free(&bytes);
-    return status;
-}
-
 enum stave_status config_init(struct config *config)
 {
     char error[CONFIG_ERROR_SIZE];
@@ -61,7 +29,8 @@ enum stave_status config_init(struct config *config)
     for (int i = 0; config_directives[i].name != NULL; i++) {
         const struct directive *directive = &config_directives[i];
         if (directive->type == DIRECTIVE_IGNORED) continue;
-        const enum stave_status status = store_text(config, i, stave_text(directive->default_text), error);
+        const enum stave_status status =
+            config_value_store_text(config, i, stave_text(directive->default_text), error);
         if (status == STAVE_OK) continue;
         config_free(config);
         return status;
@@ -185,7 +154,8 @@ static enum stave_status store_pairs(struct config *config, const struct setting
     uint32_t effects = 0;
     for (size_t i = 0; i < setting->count; i++) {
         char reason[CONFIG_ERROR_SIZE];
-        const enum stave_status status = store_text(config, numbers[i], setting->pairs[2 * i + 1], reason);
+        const enum stave_status status =
+            config_value_store_text(config, numbers[i], setting->pairs[2 * i + 1], reason);
         if (status == STAVE_INVALID) return refuse(setting, i, reason);
         if (status != STAVE_OK) return status;
         effects |= config_directives[numbers[i]].effects;

@@ -73,13 +73,21 @@ static enum stave_status cut(struct stave_bytes text, struct line *line)
     return STAVE_OK;
 }
 
+/* Of a list one argument may hold all words: save "60 1000". */
+static enum stave_status store(struct config *config, int number, const struct line *line, char *error)
+{
+    if (line->count == 2 && line->words[1].size > 0)
+        return config_value_store_text(config, number, line->words[1], error);
+    return config_value_store(config, number, line->words + 1, line->count - 1, error);
+}
+
 /* `save` lines add to each other; an empty one forgets those before. */
 static enum stave_status add_periods(struct config *config, int number, const struct line *line, char *error)
 {
     struct config_period before[CONFIG_PERIOD_COUNT_MAX];
     const size_t before_count = config->period_count;
     memcpy(before, config->periods, sizeof(before));
-    enum stave_status status = config_value_store(config, number, line->words + 1, line->count - 1, error);
+    enum stave_status status = store(config, number, line, error);
     if (status != STAVE_OK || config->period_count == 0) return status;
     if (before_count + config->period_count > CONFIG_PERIOD_COUNT_MAX) {
         snprintf(error, CONFIG_ERROR_SIZE, "more than %d periods", CONFIG_PERIOD_COUNT_MAX);
@@ -113,7 +121,7 @@ static enum stave_status take_directive(const struct source *source, const struc
     if (config_directives[number].type == DIRECTIVE_PERIODS)
         status = add_periods(source->config, number, line, reason);
     else
-        status = config_value_store(source->config, number, line->words + 1, line->count - 1, reason);
+        status = store(source->config, number, line, reason);
     if (status == STAVE_INVALID) return refuse(source, name, reason);
     return status == STAVE_OK ? warn_without_effect(source, number) : status;
 }
@@ -224,6 +232,8 @@ static enum stave_status take_option(const struct source *source, char **argumen
         line.words[line.count++] = stave_text(arguments[used]);
     }
     *ret_used = used;
+    const bool is_save_alone = line.count == 1 && strcasecmp(line.words[0].data, "save") == 0;
+    if (is_save_alone) line.words[line.count++] = stave_text(""); /* as with Redis: at no time */
     return take_directive(source, &line);
 }
 

@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "base/memory.h"
+#include "net/words.h"
 
 /* A word as text; longer ones are no number and no name. */
 #define TEXT_SIZE 64
@@ -302,6 +303,35 @@ bool config_value_is_list(int number)
     const enum directive_type type = config_directives[number].type;
     return type == DIRECTIVE_ADDRESSES || type == DIRECTIVE_OUTPUT_LIMITS || type == DIRECTIVE_PERIODS ||
            type == DIRECTIVE_IGNORED;
+}
+
+enum stave_status config_value_store_text(struct config *config, int number, struct stave_bytes text,
+                                          char ret_error[CONFIG_ERROR_SIZE])
+{
+    if (!config_value_is_list(number) || config_directives[number].type == DIRECTIVE_IGNORED)
+        return config_value_store(config, number, &text, 1, ret_error);
+
+    struct stave_bytes words[CONFIG_WORD_COUNT_MAX];
+    struct buffer bytes = {0};
+    size_t sizes[CONFIG_WORD_COUNT_MAX];
+    size_t count = 0;
+    size_t position = 0;
+    enum words_result result = WORDS_ONE;
+    while (count < CONFIG_WORD_COUNT_MAX) {
+        const size_t before = bytes.size;
+        result = words_next(text, &position, &bytes);
+        if (result != WORDS_ONE) break;
+        sizes[count++] = bytes.size - before;
+    }
+    enum stave_status status = result == WORDS_NO_MEMORY ? STAVE_NO_MEMORY : STAVE_OK;
+    if (result == WORDS_ONE || result == WORDS_UNBALANCED) {
+        snprintf(ret_error, CONFIG_ERROR_SIZE, "%s", "unbalanced quotes or too many arguments");
+        status = STAVE_INVALID;
+    }
+    for (size_t i = 0, at = 0; i < count; at += sizes[i++]) words[i] = stave_bytes(bytes.data + at, sizes[i]);
+    if (status == STAVE_OK) status = config_value_store(config, number, words, count, ret_error);
+    buffer_free(&bytes);
+    return status;
 }
 
 /* ------------------------------------------------------------------ as text */

@@ -15,6 +15,10 @@
 enum stave_status config_value_store(struct config *config, int number, const struct stave_bytes *words,
                                      size_t count, char ret_error[CONFIG_ERROR_SIZE]);
 
+/* The same of a text: that of a list is cut into words. */
+enum stave_status config_value_store_text(struct config *config, int number, struct stave_bytes text,
+                                          char ret_error[CONFIG_ERROR_SIZE]);
+
 /* Appends the value as CONFIG GET shows it. */
 enum stave_status config_value_format(const struct config *config, int number, struct buffer *out);
 

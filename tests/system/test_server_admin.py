@@ -314,6 +314,19 @@ class Configuration(unittest.TestCase):
         self.assertIn("stave.conf:2", result.stderr)
         self.assertIn("timeuot", result.stderr)
 
+    def test_a_list_may_stand_in_one_argument(self):
+        with open(self.file, "w", encoding="utf-8") as file:
+            file.write('save "60 1000"\nsave 5 6 7 8\nbind "127.0.0.1 -::1"\nclient-output-buffer-limit "normal 1 2 3 slave 4 5 6"\n')
+        limits = "normal 1 2 3 slave 4 5 6 pubsub 33554432 8388608 60"
+        for options, periods in (([], "60 1000 5 6 7 8"), (["--save", "9 10"], "60 1000 5 6 7 8 9 10"), (["--save", ""], ""),
+                                 (["--save"], ""), (["--save", "--save", "1 2 3 4"], "1 2 3 4")):
+            with Server(directory=self.directory, arguments=[self.file, *options]) as server, server.client() as client:
+                client("CONFIG", "SET", "client-output-buffer-limit", "normal 0 0 0")
+                found = client("CONFIG", "GET", "save", "bind", "client-output-buffer-limit")
+                found = {found[i]: found[i + 1].decode() for i in range(0, len(found), 2)}
+                self.assertEqual([periods, "127.0.0.1 -::1", limits.replace("1 2 3", "0 0 0", 1)],
+                                 [found[b"save"], found[b"bind"], found[b"client-output-buffer-limit"]])
+
     def test_a_server_that_nobody_could_reach_does_not_start(self):
         result = self.run_server(f"port 0\ndir {self.directory}\n")
         self.assertEqual(1, result.returncode)

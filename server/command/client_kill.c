@@ -47,6 +47,10 @@ static int64_t kill_all(struct call *call, const struct filter *filter)
 /* False: the answer has been given. */
 static bool parse_option(struct call *call, size_t index, struct filter *filter)
 {
+    if (index + 1 == call->argument_count) {
+        call_syntax_error(call);
+        return false;
+    }
     const struct stave_bytes *value = &call->arguments[index + 1];
     if (call_is(call, index, "id")) {
         int64_t id;
@@ -85,7 +89,6 @@ enum stave_status client_kill_command(struct call *call)
         reply_ok(call->reply);
         return STAVE_OK;
     }
-    if (call->argument_count % 2 != 0) return call_syntax_error(call);
     filter.skip_self = true;
     for (size_t i = 2; i < call->argument_count; i += 2)
         if (!parse_option(call, i, &filter)) return STAVE_OK;

@@ -326,8 +326,7 @@ static uint64_t list_names(struct reply *reply, enum filter_kind filter, struct 
     uint64_t found = 0;
     const struct command *const *commands = command_list(&count);
     for (size_t i = 0; i < count; i++) {
-        const bool has_subcommands = filter == FILTER_CATEGORY || filter == FILTER_PATTERN;
-        const struct command *sub = has_subcommands ? commands[i]->subcommands : NULL;
+        const struct command *sub = commands[i]->subcommands;
         for (const struct command *at = commands[i]; at != NULL && at->name != NULL;
              at = at == commands[i] ? sub : at + 1) {
             if (!fits(at, filter, value)) continue;

@@ -19,9 +19,9 @@
     "ERR AUTH <password> called without any password configured for the default user. Are you sure your "    \
     "configuration is correct?"
 #define HELLO_WITHOUT_AUTH                                                                                   \
-    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH "   \
-    "<user> <pass> option can be used to authenticate the client and select the RESP protocol version at "   \
-    "the same time"
+    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> "    \
+    "<pass> option can be used to authenticate the client and select the RESP protocol version at the same " \
+    "time"
 
 /* What HELLO reports; clients look at its first number. */
 #define REDIS_VERSION "7.0.15"

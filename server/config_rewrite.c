@@ -46,7 +46,7 @@ static bool needs_quotes(struct stave_bytes value)
 static enum stave_status write_directive(struct rewriting *rewriting, int number)
 {
     struct buffer value = {0};
-    enum stave_status status = config_value_format(rewriting->config, number, &value);
+    enum stave_status status = config_value_write(rewriting->config, number, &value);
     if (status == STAVE_OK) status = append_text(&rewriting->out, config_directives[number].name);
     if (status == STAVE_OK) status = append_text(&rewriting->out, " ");
     if (status == STAVE_OK) {

@@ -341,14 +341,28 @@ static enum stave_status append_text(struct buffer *out, const char *text)
     return buffer_append(out, text, strlen(text));
 }
 
-static enum stave_status format_output_limits(const struct config *config, struct buffer *out)
+static enum stave_status append_size(struct buffer *out, int64_t size, bool has_unit)
+{
+    static const struct {
+        int64_t size;
+        const char *name;
+    } units[] = {{INT64_C(1) << 30, "gb"}, {INT64_C(1) << 20, "mb"}, {INT64_C(1) << 10, "kb"}};
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]) && has_unit && size > 0; i++)
+        if (size % units[i].size == 0)
+            return buffer_append_format(out, "%" PRId64 "%s", size / units[i].size, units[i].name);
+    return buffer_append_format(out, "%" PRId64, size);
+}
+
+static enum stave_status format_output_limits(const struct config *config, bool has_units, struct buffer *out)
 {
     enum stave_status status = STAVE_OK;
     for (int i = 0; i < CLIENT_CLASS_COUNT && status == STAVE_OK; i++) {
         const struct config_output_limit *limit = &config->output_limits[i];
-        status =
-            buffer_append_format(out, "%s%s %" PRId64 " %" PRId64 " %" PRId64, i > 0 ? " " : "",
-                                 class_names[i], limit->hard_size, limit->soft_size, limit->soft_seconds);
+        status = buffer_append_format(out, "%s%s ", i > 0 ? " " : "", class_names[i]);
+        if (status == STAVE_OK) status = append_size(out, limit->hard_size, has_units);
+        if (status == STAVE_OK) status = append_text(out, " ");
+        if (status == STAVE_OK) status = append_size(out, limit->soft_size, has_units);
+        if (status == STAVE_OK) status = buffer_append_format(out, " %" PRId64, limit->soft_seconds);
     }
     return status;
 }
@@ -369,27 +383,37 @@ static const char *word_of(const struct directive_word *words, int value)
     return "";
 }
 
-enum stave_status config_value_format(const struct config *config, int number, struct buffer *out)
+static enum stave_status format(const struct config *config, int number, bool has_units, struct buffer *out)
 {
     const struct directive *directive = &config_directives[number];
     const void *at = (const char *)config + directive->offset;
     switch (directive->type) {
     case DIRECTIVE_BOOLEAN: return append_text(out, *(const bool *)at ? "yes" : "no");
-    case DIRECTIVE_INTEGER:
-    case DIRECTIVE_MEMORY: return buffer_append_format(out, "%" PRId64, *(const int64_t *)at);
+    case DIRECTIVE_INTEGER: return buffer_append_format(out, "%" PRId64, *(const int64_t *)at);
+    case DIRECTIVE_MEMORY: return append_size(out, *(const int64_t *)at, has_units);
     case DIRECTIVE_OCTAL: return buffer_append_format(out, "%" PRIo64, *(const int64_t *)at);
     case DIRECTIVE_MEMORY_OR_PERCENT:
         if (*(const int64_t *)at < 0)
             return buffer_append_format(out, "%" PRId64 "%%", -*(const int64_t *)at);
-        return buffer_append_format(out, "%" PRId64, *(const int64_t *)at);
+        return append_size(out, *(const int64_t *)at, has_units);
     case DIRECTIVE_ENUM: return append_text(out, word_of(directive->words, *(const int *)at));
     case DIRECTIVE_STRING:
     case DIRECTIVE_ADDRESSES: return append_text(out, *(char *const *)at);
-    case DIRECTIVE_OUTPUT_LIMITS: return format_output_limits(config, out);
+    case DIRECTIVE_OUTPUT_LIMITS: return format_output_limits(config, has_units, out);
     case DIRECTIVE_PERIODS: return format_periods(config, out);
     case DIRECTIVE_IGNORED:
         return append_text(out,
                            config->texts[number] != NULL ? config->texts[number] : directive->default_text);
     default: return append_text(out, directive->default_text);
     }
+}
+
+enum stave_status config_value_format(const struct config *config, int number, struct buffer *out)
+{
+    return format(config, number, false, out);
+}
+
+enum stave_status config_value_write(const struct config *config, int number, struct buffer *out)
+{
+    return format(config, number, true, out);
 }

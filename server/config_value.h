@@ -22,6 +22,9 @@ enum stave_status config_value_store_text(struct config *config, int number, str
 /* Appends the value as CONFIG GET shows it. */
 enum stave_status config_value_format(const struct config *config, int number, struct buffer *out);
 
+/* Appends the value as a configuration file has it: whole GiB, MiB and KiB with their unit. */
+enum stave_status config_value_write(const struct config *config, int number, struct buffer *out);
+
 /* Does the directive stand for several words in a configuration file? */
 bool config_value_is_list(int number);
 

@@ -323,6 +323,25 @@ static void rewriting_keeps_comments_and_adds_what_is_new(void **state)
     config_free(&before);
 }
 
+static void rewriting_the_example_changes_nothing(void **state)
+{
+    struct setup *setup = *state;
+    char path[SCRATCH_PATH_SIZE];
+    char example[32768];
+    char text[32768];
+    read_file(TEST_SOURCE_DIR "/examples/stave.conf", example, sizeof(example));
+    assert_int_equal(load_text(setup, example, path), STAVE_OK);
+    assert_int_equal(config_rewrite(&setup->config, setup->error), STAVE_OK);
+    read_file(path, text, sizeof(text));
+    assert_string_equal(text, example);
+
+    static const char odd[] = "maxmemory 1537kb\nmaxmemory-clients 10%\nmax-disk 1025\n";
+    assert_int_equal(load_text(setup, odd, path), STAVE_OK);
+    assert_int_equal(config_rewrite(&setup->config, setup->error), STAVE_OK);
+    read_file(path, text, sizeof(text));
+    assert_memory_equal(text, odd, strlen(odd));
+}
+
 static void without_a_file_there_is_nothing_to_rewrite(void **state)
 {
     struct setup *setup = *state;
@@ -388,6 +407,7 @@ int main(void)
         TEST(a_change_that_fails_in_part_changes_nothing),
         TEST(a_change_says_what_it_affects),
         TEST(rewriting_keeps_comments_and_adds_what_is_new),
+        TEST(rewriting_the_example_changes_nothing),
         TEST(without_a_file_there_is_nothing_to_rewrite),
         cmocka_unit_test(arguments_are_parsed_into_a_tree),
         cmocka_unit_test(the_arguments_of_every_command_can_be_parsed),

@@ -123,6 +123,8 @@ struct server {
     _Atomic uint64_t client_count;
     _Atomic uint64_t client_count_peak;
     _Atomic uint64_t client_memory; /* of all clients' buffers */
+    uint64_t client_memory_most;    /* seen since memory was given back to the system: the main thread's */
+    uint64_t trimmed_us;            /* when that was */
     _Atomic uint64_t rejected_connections;
     _Atomic uint32_t monitor_count;
     _Atomic uint64_t used_memory; /* what the process holds, mapped files left out; measured by cron */

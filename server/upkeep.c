@@ -2,15 +2,18 @@
 /* Measures memory and disk, evicts clients, notices failed syncs. */
 #include "server/upkeep.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "server/log.h"
 #include "server/loop.h"
 
-#define EVICTED_AT_ONCE_MAX 100
+#define TRIM_SIZE (UINT64_C(32) << 20)
+#define TRIM_PERIOD_US UINT64_C(2000000)
 
 /* Bytes of this process that are not a file's: anonymous memory, resident or swapped. */
 static uint64_t measure_memory(void)
@@ -76,57 +79,82 @@ static uint64_t client_memory_limit(const struct server *server)
     return server->config.maxmemory > 0 ? (uint64_t)server->config.maxmemory / 100 * (uint64_t)-limit : 0;
 }
 
-/* What killed clients still hold, until their loops have closed them. */
-static uint64_t memory_going(struct server *server)
+struct holder {
+    struct client *client;
+    size_t memory;
+};
+
+static int by_memory(const void *a, const void *b)
 {
-    uint64_t sum = 0;
-    for (const struct client *client = client_next(server, NULL); client != NULL;
-         client = client_next(server, client)) {
-        if ((client->flags & CLIENT_KILLED) == 0) continue;
-        struct client_figures figures;
-        client_figures(client, &figures);
-        sum += figures.total_memory;
-    }
-    return sum;
+    const size_t first = ((const struct holder *)a)->memory;
+    const size_t second = ((const struct holder *)b)->memory;
+    return first < second ? 1 : first > second ? -1 : 0;
 }
 
-/* The largest client that may go. */
-static struct client *largest(struct server *server, size_t *ret_memory)
+/* The clients that may go, and what killed ones still hold, until their loops have closed them. */
+static struct holder *list_holders(struct server *server, size_t *ret_count, uint64_t *ret_going)
 {
-    struct client *found = NULL;
-    size_t most = 0;
-    for (struct client *client = client_next(server, NULL); client != NULL;
+    size_t capacity = 0;
+    for (size_t i = 0; i < server->loop_count; i++) capacity += server->loops[i]->client_count;
+    struct holder *holders = memory_alloc((capacity + 1) * sizeof *holders);
+    size_t count = 0;
+    uint64_t going = 0;
+    for (struct client *client = client_next(server, NULL); client != NULL && holders != NULL;
          client = client_next(server, client)) {
-        if ((client->flags & (CLIENT_NO_EVICT | CLIENT_KILLED)) != 0) continue;
         struct client_figures figures;
         client_figures(client, &figures);
-        if (figures.total_memory <= most) continue;
-        most = figures.total_memory;
-        found = client;
+        if ((client->flags & CLIENT_KILLED) != 0)
+            going += figures.total_memory;
+        else if ((client->flags & CLIENT_NO_EVICT) == 0)
+            holders[count++] = (struct holder){client, figures.total_memory};
     }
-    *ret_memory = most;
-    return found;
+    *ret_count = count;
+    *ret_going = going;
+    return holders;
 }
 
+static void evict(const struct holder *holder)
+{
+    struct client *client = holder->client;
+    log_write(LOG_NOTICE, "Evicting client id=%llu addr=%s: clients hold more than maxmemory-clients",
+              (unsigned long long)client->id, client->address);
+    client_stats(client)->evicted_clients++;
+    client_kill(client, false);
+}
+
+/* The largest first, until the others are within the limit. */
 static void evict_clients(struct server *server)
 {
     const uint64_t limit = client_memory_limit(server);
     if (limit == 0 || atomic_load(&server->client_memory) <= limit) return;
     gate_exclude(&server->gate, server->loop_count);
+    size_t count;
+    uint64_t going;
+    struct holder *holders = list_holders(server, &count, &going);
     const uint64_t held = atomic_load(&server->client_memory);
-    const uint64_t going = memory_going(server);
     uint64_t memory = held > going ? held - going : 0;
-    for (int i = 0; i < EVICTED_AT_ONCE_MAX && memory > limit; i++) {
-        size_t freed;
-        struct client *client = largest(server, &freed);
-        if (client == NULL) break;
-        log_write(LOG_NOTICE, "Evicting client id=%llu addr=%s: clients hold more than maxmemory-clients",
-                  (unsigned long long)client->id, client->address);
-        client_stats(client)->evicted_clients++;
-        client_kill(client, false);
-        memory = memory > freed ? memory - freed : 0;
+    if (holders != NULL) qsort(holders, count, sizeof *holders, by_memory);
+    for (size_t i = 0; i < count && memory > limit; i++) {
+        evict(&holders[i]);
+        memory = memory > holders[i].memory ? memory - holders[i].memory : 0;
     }
     gate_admit(&server->gate, server->loop_count);
+    memory_free(holders);
+}
+
+/*
+ * What clients have given back goes to the system: of itself the allocator keeps what does not lie at its
+ * end, and it would count as used.
+ */
+static void trim_memory(struct server *server)
+{
+    const uint64_t held = atomic_load(&server->client_memory);
+    const uint64_t now_us = server_monotonic_us();
+    if (held > server->client_memory_most) server->client_memory_most = held;
+    if (server->client_memory_most - held < TRIM_SIZE || now_us - server->trimmed_us < TRIM_PERIOD_US) return;
+    (void)malloc_trim(0);
+    server->client_memory_most = held;
+    server->trimmed_us = server_monotonic_us();
 }
 
 void upkeep_begin(struct server *server)
@@ -140,4 +168,5 @@ void upkeep_tick(struct server *server)
     note_memory(server);
     note_store(server);
     evict_clients(server);
+    trim_memory(server);
 }

@@ -9,7 +9,7 @@ import threading
 import time
 import unittest
 
-from stave_server import PATIENCE, SANITIZE, Server, encode, main
+from stave_server import PATIENCE, SANITIZE, Server, encode, main, wait_until
 
 CROWD = 1000 if SANITIZE else 10000
 DESCRIPTORS_SPARE = 200
@@ -193,6 +193,22 @@ class Hostile(unittest.TestCase):
         print(f"the server grew by {grown >> 10} KiB for them")
         if not SANITIZE:
             self.assertLess(grown, 16 << 20)
+
+    @unittest.skipIf(SANITIZE, "the allocator is another")
+    def test_memory_that_clients_have_given_back_is_given_to_the_system(self):
+        with self.server.client() as client:  # from then on the allocator keeps what is of such a size
+            client("SET", "large", b"l" * (5 << 20))
+        before = resident_size(self.server)
+        half = b"*2\r\n$3\r\nGET\r\n$100000000\r\n" + b"x" * 200000
+        crowd = [self.server.client() for _ in range(400)]
+        for client in crowd:
+            client.send_raw(half)
+        self.assertTrue(wait_until(lambda: resident_size(self.server) - before > 70 << 20))
+        for number, client in enumerate(crowd):
+            if number % 20 != 19:  # those who stay are scattered over it
+                client.close()
+        self.hostile += crowd[19::20]
+        self.assertTrue(wait_until(lambda: resident_size(self.server) - before < 20 << 20))
 
     def test_noise_is_refused_and_harms_nobody(self):
         seed = int(os.environ.get("STAVE_TEST_SEED", "1"))

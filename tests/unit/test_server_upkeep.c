@@ -19,7 +19,8 @@
 #include "server/loop.h"
 #include "server/upkeep.h"
 
-#define CLIENT_COUNT 4
+#define CLIENT_COUNT 300
+#define SOME_COUNT ((size_t)4)
 
 struct setup {
     struct server server;
@@ -101,13 +102,32 @@ static bool is_killed(const struct setup *setup, size_t index)
 static void a_client_on_its_way_out_is_evicted_once_and_pays_for_itself(void **state)
 {
     struct setup *setup = *state;
-    setup->server.config.maxmemory_clients = 1 << 20;
-    for (size_t i = 0; i < CLIENT_COUNT; i++) take_memory(setup, i, (i + 1) << 18);
+    setup->server.config.maxmemory_clients = 3 << 19;
+    for (size_t i = 0; i < SOME_COUNT; i++) take_memory(setup, i, (i + 1) << 18);
     for (int i = 0; i < 3; i++) {
         tick(setup);
         assert_int_equal(setup->loop.dispatcher.stats.evicted_clients, 2);
     }
-    for (size_t i = 0; i < CLIENT_COUNT; i++) assert_int_equal(is_killed(setup, i), i >= 2);
+    for (size_t i = 0; i < SOME_COUNT; i++) assert_int_equal(is_killed(setup, i), i >= 2);
+}
+
+static void however_many_clients_are_too_many_go_at_once(void **state)
+{
+    struct setup *setup = *state;
+    setup->server.config.maxmemory_clients = 4 << 20;
+    setup->connections[7]->client.flags |= CLIENT_NO_EVICT;
+    for (size_t i = 0; i < CLIENT_COUNT; i++) take_memory(setup, i, i % 2 == 0 ? 1 << 17 : 1 << 16);
+    tick(setup);
+    uint64_t kept = 0;
+    size_t count = 0;
+    for (size_t i = 0; i < CLIENT_COUNT; i++) {
+        count += is_killed(setup, i);
+        if (i % 2 == 0) assert_true(is_killed(setup, i)); /* these were the larger ones */
+        if (!is_killed(setup, i)) kept += setup->connections[i]->memory;
+    }
+    assert_true(kept <= 4 << 20 && kept > (4 << 20) - (1 << 17)); /* and no more than had to */
+    assert_int_equal(setup->loop.dispatcher.stats.evicted_clients, count);
+    assert_false(is_killed(setup, 7));
 }
 
 static void a_client_above_its_output_limit_is_counted_once_and_told_no_more(void **state)
@@ -128,6 +148,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_client_on_its_way_out_is_evicted_once_and_pays_for_itself, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(however_many_clients_are_too_many_go_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_client_above_its_output_limit_is_counted_once_and_told_no_more,
                                         set_up, tear_down),
     };

@@ -55,13 +55,12 @@ static enum stave_status commit_single(struct transaction *transaction, uint64_t
     if (staged->kind == STAGED_PUT)
         return stave_put_with(store, staged->key, staged->value, &write, ret_sequence);
 
-    enum stave_status status;
-    if (staged->kind == STAGED_DELETE) {
-        write.expires_at_ms = 0;
-        status = stave_delete_with(store, staged->key, &write, ret_sequence);
-    } else {
-        status = stave_expire(store, staged->key, &write, ret_sequence);
+    if (staged->kind == STAGED_EXPIRE) {
+        const enum stave_status status = stave_expire(store, staged->key, &write, ret_sequence);
+        return status == STAVE_NOT_FOUND ? STAVE_CONFLICT : status; /* it was there, and has expired */
     }
+    write.expires_at_ms = 0;
+    const enum stave_status status = stave_delete_with(store, staged->key, &write, ret_sequence);
     if (status != STAVE_NOT_FOUND) return status;
     return write.flags & STAVE_IF_SEQUENCE && write.if_sequence != 0 ? STAVE_CONFLICT : STAVE_OK;
 }

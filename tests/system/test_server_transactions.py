@@ -139,6 +139,19 @@ class TimeStandsStill(unittest.TestCase):
                 self.assertLessEqual(counts, {0, len(keys)})
 
 
+    def test_a_key_that_is_said_to_be_kept_is_kept(self):
+        """Its value is large, so that the cycle has time to come between the command's look and its write."""
+        value = b"x" * (2 << 20)
+        with Server(io_threads=1, hz=500) as server, server.client() as client:
+            for request in (("EXPIRE", "k", 1000), ("PERSIST", "k"), ("GETEX", "k", "EX", 1000)):
+                milliseconds = 5
+                for _ in range(60 // PATIENCE):
+                    _, reply, count = client.pipeline([("SET", "k", value, "PX", milliseconds), request, ("EXISTS", "k")])
+                    was_there = reply not in (0, None)
+                    self.assertEqual(int(was_there), count)
+                    milliseconds = max(1, milliseconds + (-1 if was_there else 1))
+
+
 class Watch(ServerTest):
     options = {"io_threads": 2}
 

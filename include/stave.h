@@ -324,7 +324,8 @@ STAVE_API void stave_prefetch(struct stave *store, const struct stave_bytes *key
 
 /*
  * From now on, what has not expired at `now_ms` is not removed, so that reads as of that moment find it
- * however long they take; it is absent to all others as ever. A later call takes the place of an earlier one;
+ * however long they take; it is absent to all others as ever. What has expired before the call may be gone: a
+ * moment taken after it is one that no removal divides. A later call takes the place of an earlier one;
  * `now_ms` 0 ends it.
  */
 STAVE_API enum stave_status stave_hold_expiry(struct stave *store, uint64_t now_ms);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "server/command/generic.h"
 #include "server/command/transaction.h"
 #include "server/command_table.h"
 
@@ -337,23 +338,25 @@ static enum stave_status attempt(struct run *run, struct call *call)
     return status != STAVE_OK ? status : transaction_commit(dispatcher->transaction);
 }
 
-/* Whether it may name several keys. */
+/* Whether it may look at several keys, or at one in several databases. */
 static bool is_of_several(const struct run *run)
 {
     const struct key_spec *keys = run->command->keys;
-    return run->command->run == transaction_exec || keys[0].find_last != 0 || keys[1].begin != KEY_BEGIN_NONE;
+    return keys[0].find_last != 0 || keys[1].begin != KEY_BEGIN_NONE ||
+           run->command->run == transaction_exec || run->command->run == move_run;
 }
 
 /*
  * Several keys at one moment: what expires meanwhile is there for all of them (T4). Beside other loops the
  * commit looks once more at what was read; alone it does not, but compaction and the expiry cycle are at
- * work.
+ * work. The moment is not before the hold: some of what expires between the two may be gone.
  */
 static enum stave_status attempt_held(struct run *run, struct call *call)
 {
     if (!is_alone(run) || !is_of_several(run)) return attempt(run, call);
     struct dispatcher *dispatcher = run->dispatcher;
     (void)stave_hold_expiry(dispatcher->server->store, dispatcher->now_ms);
+    read_clock(dispatcher, server_monotonic_us());
     const enum stave_status status = attempt(run, call);
     (void)stave_hold_expiry(dispatcher->server->store, 0);
     return status;

@@ -4,7 +4,7 @@ import threading
 import time
 import unittest
 
-from stave_server import PATIENCE, RespError, Server, ServerTest, main
+from stave_server import PATIENCE, RespError, Server, ServerTest, encode, main
 
 
 def peak_memory(server):
@@ -139,6 +139,23 @@ class TimeStandsStill(unittest.TestCase):
                 self.assertLessEqual(counts, {0, len(keys)})
 
 
+    def test_keys_that_expire_together_are_there_for_a_command_together(self):
+        """Also where the cycle is at work while the command begins."""
+        keys = [f"k{i}" for i in range(50)]
+        count = 1500 // PATIENCE
+        requests = encode("EXISTS", *keys) * count
+        for threads in (1, 2):
+            with Server(io_threads=threads, hz=500) as server, server.client() as client:
+                lead_ms = 10
+                for _ in range(40):
+                    at_ms = int(time.time() * 1000) + lead_ms + 5
+                    client.pipeline([("SET", key, "1", "PXAT", at_ms) for key in keys])
+                    time.sleep(max(0, at_ms / 1000 - time.time() - lead_ms / 1000))
+                    client.send_raw(requests)
+                    counts = {client.read() for _ in range(count)}
+                    self.assertLessEqual(counts, {0, len(keys)})
+                    lead_ms = max(1, lead_ms + (2 if 0 in counts else -2))
+
     def test_a_key_that_is_said_to_be_kept_is_kept(self):
         """Its value is large, so that the cycle has time to come between the command's look and its write."""
         value = b"x" * (2 << 20)
@@ -150,6 +167,22 @@ class TimeStandsStill(unittest.TestCase):
                     was_there = reply not in (0, None)
                     self.assertEqual(int(was_there), count)
                     milliseconds = max(1, milliseconds + (-1 if was_there else 1))
+
+    def test_a_key_is_not_moved_when_it_expires_with_the_one_in_its_way(self):
+        value = b"x" * (2 << 20)
+        requests = encode("MOVE", "k", 1) * 40
+        with Server(io_threads=1, hz=500) as server, server.client() as client, server.client() as other:
+            other("SELECT", 1)
+            lead_ms = 2
+            for _ in range(150 // PATIENCE):
+                client("SET", "k", value)
+                at_ms = int(time.time() * 1000) + 10
+                client("PEXPIREAT", "k", at_ms)
+                other("SET", "k", "in the way", "PXAT", at_ms)
+                time.sleep(max(0, at_ms / 1000 - time.time() - lead_ms / 1000))
+                client.send_raw(requests)
+                self.assertEqual({0}, {client.read() for _ in range(40)})
+                lead_ms = max(0.2, lead_ms + (0.3 if time.time() * 1000 < at_ms else -0.2))
 
 
 class Watch(ServerTest):

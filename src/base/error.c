@@ -40,14 +40,6 @@ enum stave_status error_set(struct error *error, enum stave_status status, int s
     return status;
 }
 
-void error_clear(struct error *error)
-{
-    if (error == NULL) return;
-    error->status = STAVE_OK;
-    error->system_error = 0;
-    error->message[0] = '\0';
-}
-
 void error_copy(struct error *error, const struct error *from)
 {
     if (error != NULL && from != NULL && error != from) *error = *from;

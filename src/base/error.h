@@ -28,9 +28,6 @@ struct error {
 enum stave_status error_set(struct error *error, enum stave_status status, int system_error,
                             const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* Back to no error. */
-void error_clear(struct error *error);
-
 /* Copies, if both are there. */
 void error_copy(struct error *error, const struct error *from);
 

@@ -55,39 +55,6 @@ void manifest_free(struct manifest *manifest)
     *manifest = MANIFEST_NONE;
 }
 
-/* An array of `count` items, copied; NULL, with count 0, counts as done. */
-static bool copy_items(const void *items, size_t count, size_t item_size, void **ret_copy)
-{
-    void *copy = NULL;
-    if (count > 0) {
-        copy = memory_copy(items, count * item_size);
-        if (copy == NULL) return false;
-    }
-    *ret_copy = copy;
-    return true;
-}
-
-enum stave_status manifest_copy(const struct manifest *manifest, struct manifest *ret_copy)
-{
-    struct manifest copy = *manifest;
-    void *spaces = NULL;
-    void *segments = NULL;
-
-    const bool done =
-        copy_items(manifest->spaces, manifest->space_count, sizeof(struct manifest_space), &spaces) &&
-        copy_items(manifest->segments, manifest->segment_count, sizeof(struct manifest_segment), &segments);
-    if (!done) {
-        memory_free(spaces);
-        return STAVE_NO_MEMORY;
-    }
-    copy.spaces = spaces;
-    copy.space_capacity = manifest->space_count;
-    copy.segments = segments;
-    copy.segment_capacity = manifest->segment_count;
-    *ret_copy = copy;
-    return STAVE_OK;
-}
-
 /* Index of the first segment whose id is not below `id`. */
 static size_t segment_index(const struct manifest *manifest, uint32_t id)
 {
@@ -171,24 +138,6 @@ enum stave_status manifest_set_space(struct manifest *manifest, const struct man
     manifest->spaces = spaces;
     manifest->space_count = count + 1;
     return STAVE_OK;
-}
-
-void manifest_remove_segment(struct manifest *manifest, uint32_t id)
-{
-    struct manifest_segment *segment = manifest_find_segment(manifest, id);
-    if (segment == NULL) return;
-    manifest->segment_count--;
-    const size_t behind = manifest->segment_count - (size_t)(segment - manifest->segments);
-    memmove(segment, segment + 1, behind * sizeof(*segment));
-}
-
-void manifest_remove_space(struct manifest *manifest, uint32_t number)
-{
-    struct manifest_space *space = manifest_find_space(manifest, number);
-    if (space == NULL) return;
-    manifest->space_count--;
-    const size_t behind = manifest->space_count - (size_t)(space - manifest->spaces);
-    memmove(space, space + 1, behind * sizeof(*space));
 }
 
 /* ---- checks ---- */

@@ -111,10 +111,7 @@ struct manifest {
 /* Leaves an empty manifest; accepts an empty one. */
 void manifest_free(struct manifest *manifest);
 
-/* STAVE_OK or STAVE_NO_MEMORY. */
-enum stave_status manifest_copy(const struct manifest *manifest, struct manifest *ret_copy);
-
-/* NULL if there is none. The pointer holds until the next add or remove. */
+/* NULL if there is none. The pointer holds until the next is added. */
 struct manifest_segment *manifest_find_segment(const struct manifest *manifest, uint32_t id);
 struct manifest_space *manifest_find_space(const struct manifest *manifest, uint32_t number);
 
@@ -123,10 +120,6 @@ enum stave_status manifest_add_segment(struct manifest *manifest, const struct m
 
 /* Sets generation and count of a space, listing it if it is not. STAVE_OK; STAVE_LIMIT; STAVE_NO_MEMORY. */
 enum stave_status manifest_set_space(struct manifest *manifest, const struct manifest_space *space);
-
-/* Does nothing if it is not listed. */
-void manifest_remove_segment(struct manifest *manifest, uint32_t id);
-void manifest_remove_space(struct manifest *manifest, uint32_t number);
 
 /* Bytes that the manifest takes in its file. */
 size_t manifest_size(const struct manifest *manifest);

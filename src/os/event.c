@@ -29,10 +29,3 @@ void event_signal(const struct event *event)
     const uint64_t one = 1;
     while (system_write(event->fd, &one, sizeof(one)) < 0 && errno == EINTR) continue;
 }
-
-/* EAGAIN means that it was clear. */
-void event_clear(const struct event *event)
-{
-    uint64_t count;
-    while (system_read(event->fd, &count, sizeof(count)) < 0 && errno == EINTR) continue;
-}

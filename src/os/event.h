@@ -2,7 +2,7 @@
 /*
  * A descriptor that becomes readable when something has happened: for event loops of the caller.
  *
- * Signals add up until event_clear(); it may be signalled from any thread.
+ * Signals add up until the caller reads the counter, 8 bytes; it may be signalled from any thread.
  */
 #ifndef STAVE_OS_EVENT_H
 #define STAVE_OS_EVENT_H
@@ -22,9 +22,6 @@ enum stave_status event_init(struct event *ret_event, struct error *error);
 void event_free(struct event *event);
 
 void event_signal(const struct event *event);
-
-/* Makes it not readable again. */
-void event_clear(const struct event *event);
 
 static inline int event_fd(const struct event *event)
 {

@@ -20,7 +20,6 @@
 
 int system_open(int dir_fd, const char *name, int flags, mode_t mode);
 int system_close(int fd);
-ssize_t system_read(int fd, void *data, size_t size);
 ssize_t system_write(int fd, const void *data, size_t size);
 ssize_t system_pread(int fd, void *data, size_t size, uint64_t offset);
 ssize_t system_pwrite(int fd, const void *data, size_t size, uint64_t offset);

@@ -23,11 +23,6 @@ int system_close(int fd)
     return close(fd);
 }
 
-ssize_t system_read(int fd, void *data, size_t size)
-{
-    return read(fd, data, size);
-}
-
 ssize_t system_write(int fd, const void *data, size_t size)
 {
     return write(fd, data, size);

@@ -22,8 +22,6 @@ int __real_system_open(int dir_fd, const char *name, int flags, mode_t mode);
 int __wrap_system_open(int dir_fd, const char *name, int flags, mode_t mode);
 int __real_system_close(int fd);
 int __wrap_system_close(int fd);
-ssize_t __real_system_read(int fd, void *data, size_t size);
-ssize_t __wrap_system_read(int fd, void *data, size_t size);
 ssize_t __real_system_write(int fd, const void *data, size_t size);
 ssize_t __wrap_system_write(int fd, const void *data, size_t size);
 ssize_t __real_system_pread(int fd, void *data, size_t size, uint64_t offset);
@@ -98,14 +96,6 @@ int __wrap_system_close(int fd)
         return -1;
     }
     fault_after(FAULT_CLOSE);
-    return result;
-}
-
-ssize_t __wrap_system_read(int fd, void *data, size_t size)
-{
-    if (fault_before(FAULT_HINT) == FAULT_FAIL) return -1;
-    const ssize_t result = __real_system_read(fd, data, size);
-    fault_after(FAULT_HINT);
     return result;
 }
 

@@ -319,8 +319,12 @@ static enum stave_status sync_relied_on(struct store *store, struct error *error
     return error_set(error, status, 0, "%s: the log could not be synced", store->dir.path);
 }
 
-enum stave_status victims_remove(struct store *store, struct segment **victims, size_t count,
-                                 struct error *error)
+/*
+ * upkeep_lock. Removes segments, whose records are moved or dead, in the order that C2 asks for. On failure
+ * they stay.
+ */
+static enum stave_status remove_victims(struct store *store, struct segment **victims, size_t count,
+                                        struct error *error)
 {
     enum stave_status status = sync_relied_on(store, error);
     if (status != STAVE_OK) return status;
@@ -413,7 +417,7 @@ static enum stave_status run_pick(struct run *run, uint64_t *ret_gained)
     begin_run(run);
     enum stave_status status = run->pick.is_dead ? STAVE_OK : copy_victims(run);
     if (status == STAVE_OK)
-        status = victims_remove(run->store, run->pick.victims, run->pick.count, &run->error);
+        status = remove_victims(run->store, run->pick.victims, run->pick.count, &run->error);
     end_run(run, status, began_ns);
     const uint64_t written = run->output.written;
     output_free(run->store, &run->output);

@@ -57,12 +57,9 @@ uint64_t compaction_total(const struct store *store, uint32_t id_end);
  */
 uint64_t compaction_move_max(const struct store *store);
 
-/* write_lock. No record in `segment` is older than this, of those that a tombstone could have to hide. */
-uint64_t segment_oldest(const struct segment *segment);
-
 /*
- * write_lock. The lowest segment_oldest of all segments that are not marked as victims; `except` (optional)
- * neither.
+ * write_lock. No record is older than this, of those that a tombstone could have to hide, in any segment that
+ * is not marked as a victim; `except` (optional) is left out as well.
  */
 uint64_t segments_oldest(const struct store *store, const struct segment *except);
 
@@ -106,13 +103,6 @@ struct removal {
 
 /* Takes write_lock: drops the entries that are still there. The index's blocks have been loaded. */
 void entries_remove(struct store *store, const struct removal *removals, size_t count);
-
-/*
- * upkeep_lock. Removes segments for good, in the order that C2 asks for. On failure they stay.
- * Their records are moved or dead.
- */
-enum stave_status victims_remove(struct store *store, struct segment **victims, size_t count,
-                                 struct error *error);
 
 /*
  * Sleeps as compaction_io_per_s asks for after `size` bytes more; STAVE_CANCELLED when the store is closing.

@@ -30,7 +30,7 @@ struct candidate {
     uint64_t size;   /* of its records */
     uint64_t live;   /* bytes to be copied, tombstones included */
     uint64_t dead;   /* bytes that come back, expired ones included */
-    uint64_t oldest; /* segment_oldest */
+    uint64_t oldest; /* oldest_record() */
     bool is_small;
     bool is_dropped; /* no space has a key in it, and no tombstone in it is needed */
 };
@@ -46,7 +46,8 @@ struct survey {
 
 /* ------------------------------------------------------------------ what is older than what */
 
-uint64_t segment_oldest(const struct segment *segment)
+/* No record in it is older than this, of those that a tombstone could have to hide. */
+static uint64_t oldest_record(const struct segment *segment)
 {
     switch (segment->kind) {
     case SEGMENT_LOG: return (uint64_t)segment->incarnation << SEQUENCE_BITS;
@@ -61,7 +62,7 @@ uint64_t segments_oldest(const struct store *store, const struct segment *except
     for (size_t i = 0; i < store->segment_count; i++) {
         const struct segment *segment = store->segments[i];
         if (segment->victim || segment == except) continue;
-        if (segment_oldest(segment) < oldest) oldest = segment_oldest(segment);
+        if (oldest_record(segment) < oldest) oldest = oldest_record(segment);
     }
     return oldest;
 }
@@ -170,17 +171,16 @@ static struct candidate candidate_of(const struct store *store, struct segment *
     if (live > size) live = size;
     const bool is_small = is_small_segment(store, segment, size);
     const bool is_dropped = kept == 0 && segment->sealed && !living_may_be_in(living, segment);
-    return (struct candidate){segment,  size,      live, size - live, segment_oldest(segment),
-                              is_small, is_dropped};
+    return (struct candidate){segment, size, live, size - live, oldest_record(segment), is_small, is_dropped};
 }
 
-/* The lowest segment_oldest of the segments but one, for each: the lowest two do. */
+/* The lowest oldest_record() of the segments but one, for each: the lowest two do. */
 static void two_oldest(const struct store *store, uint64_t *ret_first, uint64_t *ret_second)
 {
     *ret_first = UINT64_MAX;
     *ret_second = UINT64_MAX;
     for (size_t i = 0; i < store->segment_count; i++) {
-        const uint64_t oldest = segment_oldest(store->segments[i]);
+        const uint64_t oldest = oldest_record(store->segments[i]);
         if (oldest < *ret_first) {
             *ret_second = *ret_first;
             *ret_first = oldest;
@@ -207,7 +207,7 @@ static bool survey_take(const struct store *store, uint32_t id_end, struct surve
         struct segment *segment = store->segments[i];
         survey->live_size += segment->live_size;
         if (segment->id >= id_end || !is_eligible(store, segment, feed_incarnation)) continue;
-        const uint64_t others_oldest = segment_oldest(segment) == first ? second : first;
+        const uint64_t others_oldest = oldest_record(segment) == first ? second : first;
         if (segment->last_sequence >= others_oldest) survey->kept_tombstones += segment->tombstone_size;
         survey->candidates[survey->count++] = candidate_of(store, segment, &living, others_oldest, now_ms);
     }

@@ -52,7 +52,7 @@ enum stave_status guard_write(const struct stave *handle, struct stave_bytes key
 
 /* ------------------------------------------------------------------ find and decide */
 
-enum stave_status change_find(struct store *store, struct change *change)
+static enum stave_status find(struct store *store, struct change *change)
 {
     change->generation = generation_of(store, change->space);
     change_hash(store, change);
@@ -91,7 +91,11 @@ enum stave_status change_find_hashed(struct store *store, struct change *change)
     return status < 0 ? status : STAVE_OK;
 }
 
-enum stave_status change_allowed(const struct change *change, uint64_t now_ms)
+/*
+ * Whether the conditions in `write` hold for what was found: STAVE_OK, STAVE_EXISTS, STAVE_NOT_FOUND,
+ * STAVE_CONFLICT.
+ */
+static enum stave_status check_conditions(const struct change *change, uint64_t now_ms)
 {
     const uint32_t flags = change->write.flags;
     const bool is_there = change->found && !record_is_expired(&change->old, now_ms);
@@ -117,12 +121,6 @@ static bool is_still_absent(struct store *store, const struct change *change)
     if (status == STAVE_OK) reading_end(&found.reading);
     epoch_leave(&store->epoch, token);
     return status == STAVE_NOT_FOUND;
-}
-
-bool change_still_holds(struct store *store, const struct change *change)
-{
-    return change->generation == generation_of(store, change->space) &&
-           change_entry_still_holds(store, change);
 }
 
 bool change_entry_still_holds(struct store *store, const struct change *change)
@@ -201,13 +199,20 @@ static bool change_needs_clock(const struct change *change)
     return change->found && change->old.expires_at_ms != 0;
 }
 
+/* write_lock: whether what was found is still so. */
+static bool still_holds(struct store *store, const struct change *change)
+{
+    return change->generation == generation_of(store, change->space) &&
+           change_entry_still_holds(store, change);
+}
+
 /* One attempt; STAVE_WOULD_BLOCK: something came between, try again. */
 static enum stave_status attempt(struct store *store, struct change *change, uint64_t *ret_sequence)
 {
-    enum stave_status status = change_find(store, change);
+    enum stave_status status = find(store, change);
     if (status != STAVE_OK) return status;
     const uint64_t now_ms = change_needs_clock(change) ? moment_of(change->write.now_ms) : 0;
-    status = change_allowed(change, now_ms);
+    status = check_conditions(change, now_ms);
     if (status != STAVE_OK) return status;
     if (change->write.flags & STAVE_KEEP_EXPIRY && change->found && !record_is_expired(&change->old, now_ms))
         change->write.expires_at_ms = change->old.expires_at_ms;
@@ -223,7 +228,7 @@ static enum stave_status attempt(struct store *store, struct change *change, uin
     mutex_lock(&store->write_lock);
     status = writer_make_room(store, change_log_size(change), change->kind == RECORD_TOMBSTONE, NULL);
     if (status == STAVE_OK) status = keydir_reserve(&store->keydir, 1);
-    if (status == STAVE_OK && !change_still_holds(store, change)) status = STAVE_WOULD_BLOCK;
+    if (status == STAVE_OK && !still_holds(store, change)) status = STAVE_WOULD_BLOCK;
     if (status == STAVE_OK) status = change_append(store, change, 0, ret_sequence);
     if (status == STAVE_OK) change_enter(store, change);
     mutex_unlock(&store->write_lock);

@@ -61,27 +61,18 @@ enum stave_status guard_write(const struct stave *handle, struct stave_bytes key
 enum stave_status guard_store(const struct stave *handle);
 enum stave_status guard_writable(const struct stave *handle);
 
-/* Looks the key up without a lock and fills the second part. Inside no epoch. */
-enum stave_status change_find(struct store *store, struct change *change);
 /*
- * The same in steps, with change->generation given; between them, those of other changes, so that the
- * processor waits for memory once and not for each. change_prefetch() goes inside an epoch, and may be left
- * out.
+ * Looks the key up without a lock, with change->generation given, and fills the second part. In steps, so
+ * that those of other changes can go between them and the processor waits for memory once and not for each.
+ * change_prefetch() goes inside an epoch, and may be left out; change_find_hashed() inside none.
  */
 void change_hash(struct store *store, struct change *change);
 void change_prefetch(struct store *store, const struct change *change);
 enum stave_status change_find_hashed(struct store *store, struct change *change);
 /*
- * Whether the conditions in `write` hold for what was found: STAVE_OK, STAVE_EXISTS, STAVE_NOT_FOUND,
- * STAVE_CONFLICT.
+ * write_lock: whether the entry that was found, or none, is still there, whatever has become of the space.
+ * Without an entry, and with another tag like it, the key is compared again.
  */
-enum stave_status change_allowed(const struct change *change, uint64_t now_ms);
-/*
- * write_lock: whether what was found is still so. Without an entry, and with another tag like it, the key is
- * compared again.
- */
-bool change_still_holds(struct store *store, const struct change *change);
-/* The same for the entry alone, whatever has become of the space. */
 bool change_entry_still_holds(struct store *store, const struct change *change);
 /* Bytes of log that it takes, now that a large value has been prepared: whatever the options say by now. */
 uint64_t change_log_size(const struct change *change);

@@ -10,7 +10,7 @@ enum {
     FRUITLESS_MAX = 256, /* turns that a delete waits for in vain */
 };
 
-uint64_t pressure_disk_size(const struct store *store)
+static uint64_t disk_size(const struct store *store)
 {
     uint64_t size = store->output_size;
     for (size_t i = 0; i < store->segment_count; i++) size += atomic_load(&store->segments[i]->allocated);
@@ -33,14 +33,13 @@ static uint64_t live_size_of(const struct store *store)
 
 bool pressure_is_near(const struct store *store)
 {
-    return pressure_disk_size(store) >
-           pressure_allowed(store, live_size_of(store)) / 100 * PRESSURE_NEAR_PERCENT;
+    return disk_size(store) > pressure_allowed(store, live_size_of(store)) / 100 * PRESSURE_NEAR_PERCENT;
 }
 
 static bool is_over(const struct store *store, uint64_t size)
 {
     if (store->options.manual_compaction || store->tail == NULL) return false;
-    return pressure_disk_size(store) + size > pressure_allowed(store, live_size_of(store) + size);
+    return disk_size(store) + size > pressure_allowed(store, live_size_of(store) + size);
 }
 
 bool pressure_wait(struct store *store, uint64_t size)

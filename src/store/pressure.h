@@ -16,10 +16,10 @@
 
 #include "store/store.h"
 
-/* write_lock. Bytes of all segments, of what compaction writes or removes, of the rest of the next tail. */
-uint64_t pressure_disk_size(const struct store *store);
-
-/* What they may take when a segment is begun, with so many live bytes. */
+/*
+ * What all segments, those that compaction writes or removes, and the rest of the next tail may take when a
+ * segment is begun, with so many live bytes.
+ */
 uint64_t pressure_allowed(const struct store *store, uint64_t live_size);
 
 /* write_lock. Whether that is nearly reached, so that compaction looks further for something to gain. */

@@ -241,6 +241,18 @@ failed:
     return status;
 }
 
+/* No lock held. Whether the manifest on disk lists the segment, or cannot be read. */
+static bool may_be_listed(struct store *store, uint32_t id)
+{
+    struct manifest manifest = MANIFEST_NONE;
+    mutex_lock(&store->manifest_lock);
+    const bool is_read = manifest_read(&store->dir, &manifest, NULL) == STAVE_OK;
+    mutex_unlock(&store->manifest_lock);
+    const bool may_list = !is_read || manifest_find_segment(&manifest, id) != NULL;
+    manifest_free(&manifest);
+    return may_list;
+}
+
 void segment_discard(struct store *store, struct segment *segment)
 {
     if (segment == NULL) return;
@@ -249,7 +261,7 @@ void segment_discard(struct store *store, struct segment *segment)
         char name[SEGMENT_FILE_NAME_SIZE];
         segment_file_name(segment->id, name);
         const bool is_safe = atomic_load(&store->failed) == STAVE_OK &&
-                             !(segment->was_listed && manifest_may_list(store, segment->id));
+                             !(segment->was_listed && may_be_listed(store, segment->id));
         if (is_safe) (void)dir_unlink(&store->dir, name, NULL); /* else the next open removes it */
         mutex_lock(&store->write_lock);
         slots_return(store, segment);
@@ -578,17 +590,6 @@ enum stave_status manifest_install(struct store *store, struct error *error)
               store->dir.path);
     store_fail(store, STAVE_FAILED, &unknown);
     return STAVE_IO;
-}
-
-bool manifest_may_list(struct store *store, uint32_t id)
-{
-    struct manifest manifest = MANIFEST_NONE;
-    mutex_lock(&store->manifest_lock);
-    const bool is_read = manifest_read(&store->dir, &manifest, NULL) == STAVE_OK;
-    mutex_unlock(&store->manifest_lock);
-    const bool may_list = !is_read || manifest_find_segment(&manifest, id) != NULL;
-    manifest_free(&manifest);
-    return may_list;
 }
 
 /* ------------------------------------------------------------------ accounting; write_lock */

@@ -64,8 +64,6 @@ enum stave_status segment_seal(struct store *store, struct segment *segment, str
  * stands.
  */
 enum stave_status manifest_install(struct store *store, struct error *error);
-/* No lock held. Whether the manifest on disk lists the segment, or cannot be read. */
-bool manifest_may_list(struct store *store, uint32_t id);
 /* write_lock, or alone: what manifest_install writes. */
 enum stave_status manifest_of(const struct store *store, struct manifest *ret_manifest);
 

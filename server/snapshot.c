@@ -125,6 +125,7 @@ static bool begin_save(const struct server *server)
     if (begun) {
         snprintf(target, sizeof(target), "%s", server->config.dbfilename);
         state.in_progress = true;
+        state.save_scheduled = false;
         state.started_s = now_s();
     }
     pthread_mutex_unlock(&mutex);
@@ -191,6 +192,15 @@ bool snapshot_save_start(struct server *server)
     return false;
 }
 
+bool snapshot_save_schedule(void)
+{
+    pthread_mutex_lock(&mutex);
+    const bool done = !state.in_progress;
+    if (done) state.save_scheduled = true;
+    pthread_mutex_unlock(&mutex);
+    return done;
+}
+
 /* ------------------------------------------------------------------ compaction */
 
 static bool is_stopping(void *context, uint64_t done, uint64_t total)
@@ -218,7 +228,10 @@ bool snapshot_compact_start(struct server *server)
 {
     pthread_mutex_lock(&mutex);
     const bool begun = !state.compaction_in_progress;
-    if (begun) state.compaction_in_progress = true;
+    if (begun) {
+        state.compaction_in_progress = true;
+        state.compaction_scheduled = false;
+    }
     pthread_mutex_unlock(&mutex);
     if (!begun) return false;
     if (server_background(server, compact_work, done_nothing, server)) return true;
@@ -228,7 +241,16 @@ bool snapshot_compact_start(struct server *server)
     return false;
 }
 
-/* ------------------------------------------------------------------ `save` */
+bool snapshot_compact_schedule(void)
+{
+    pthread_mutex_lock(&mutex);
+    const bool done = !state.compaction_in_progress;
+    if (done) state.compaction_scheduled = true;
+    pthread_mutex_unlock(&mutex);
+    return done;
+}
+
+/* ------------------------------------------------------------------ cron */
 
 #define RETRY_AFTER_FAILURE_S 5
 
@@ -246,9 +268,11 @@ static bool is_due(const struct server *server, const struct snapshot_state *now
     return false;
 }
 
+/* N4: inside the gate, which an EXEC has to itself until its writes are in the store. */
 void snapshot_cron(struct server *server)
 {
     struct snapshot_state now;
     snapshot_state(&now);
-    if (is_due(server, &now)) snapshot_save_start(server);
+    if (now.compaction_scheduled) snapshot_compact_start(server);
+    if (now.save_scheduled || is_due(server, &now)) snapshot_save_start(server);
 }

@@ -6,6 +6,7 @@
  *   N1  The directory of the last snapshot is replaced by the new one in one step: it is whole at any time.
  *   N2  One snapshot and one compaction at a time.
  *   N3  Nothing is replaced but a store that is not the one being served.
+ *   N4  A snapshot that an EXEC asks for has all of the EXEC's writes.
  */
 #ifndef STAVE_SERVER_SNAPSHOT_H
 #define STAVE_SERVER_SNAPSHOT_H
@@ -20,6 +21,8 @@ struct server;
 struct snapshot_state {
     bool in_progress;
     bool compaction_in_progress;
+    bool save_scheduled;
+    bool compaction_scheduled;
     bool last_failed;
     bool last_compaction_failed;
     uint64_t last_save_s; /* since 1970; of the start of the server before the first */
@@ -42,7 +45,11 @@ enum stave_status snapshot_save(struct server *server, struct stave_error *ret_e
 bool snapshot_save_start(struct server *server);
 bool snapshot_compact_start(struct server *server);
 
-/* Cron's: begins a snapshot when `save` asks for one. */
+/* For a command in an EXEC: begin after it, with what it writes (N4). False: one is under way. */
+bool snapshot_save_schedule(void);
+bool snapshot_compact_schedule(void);
+
+/* Cron's, inside the gate: begins a snapshot when `save` asks for one, and what has been scheduled. */
 void snapshot_cron(struct server *server);
 
 #endif

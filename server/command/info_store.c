@@ -88,14 +88,14 @@ enum stave_status info_persistence(struct server *server, struct buffer *out)
         "\r\nrdb_bgsave_in_progress:%d\r\nrdb_last_save_time:%" PRIu64
         "\r\nrdb_last_bgsave_status:%s\r\nrdb_last_bgsave_time_sec:%" PRId64
         "\r\nrdb_current_bgsave_time_sec:%" PRId64 "\r\nrdb_saves:%" PRIu64
-        "\r\naof_enabled:1\r\naof_rewrite_in_progress:%d\r\naof_rewrite_scheduled:0\r\n"
+        "\r\naof_enabled:1\r\naof_rewrite_in_progress:%d\r\naof_rewrite_scheduled:%d\r\n"
         "aof_last_rewrite_time_sec:%" PRId64
         "\r\naof_current_rewrite_time_sec:-1\r\naof_last_bgrewrite_status:%s\r\naof_rewrites:%" PRIu64
         "\r\naof_last_write_status:%s\r\naof_current_size:%" PRIu64 "\r\n",
         atomic_load(&server->dirty), state.in_progress, state.last_save_s, state.last_failed ? "err" : "ok",
         state.last_duration_s, running_s, state.save_count, state.compaction_in_progress,
-        state.last_compaction_s, state.last_compaction_failed ? "err" : "ok", state.compaction_count,
-        write_status, stats.log_size);
+        state.compaction_scheduled, state.last_compaction_s, state.last_compaction_failed ? "err" : "ok",
+        state.compaction_count, write_status, stats.log_size);
 }
 
 /* Expiries are not counted apart: they stand in the records, not in the index. */

@@ -57,9 +57,9 @@ enum stave_status process_bgsave(struct call *call)
 {
     if (call->argument_count > 2 || (call->argument_count == 2 && !call_is(call, 1, "schedule")))
         return call_syntax_error(call);
-    if (!snapshot_save_start(call->server))
+    if (call->in_exec ? !snapshot_save_schedule() : !snapshot_save_start(call->server))
         return call_error(call, "ERR Background save already in progress");
-    reply_simple(call->reply, "Background saving started");
+    reply_simple(call->reply, call->in_exec ? "Background saving scheduled" : "Background saving started");
     return STAVE_OK;
 }
 
@@ -73,9 +73,10 @@ enum stave_status process_lastsave(struct call *call)
 
 enum stave_status process_bgrewriteaof(struct call *call)
 {
-    if (!snapshot_compact_start(call->server))
+    if (call->in_exec ? !snapshot_compact_schedule() : !snapshot_compact_start(call->server))
         return call_error(call, "ERR Background append only file rewriting already in progress");
-    reply_simple(call->reply, "Background append only file rewriting started");
+    reply_simple(call->reply, call->in_exec ? "Background append only file rewriting scheduled"
+                                            : "Background append only file rewriting started");
     return STAVE_OK;
 }
 

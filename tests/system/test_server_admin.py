@@ -470,6 +470,22 @@ class Snapshots(ServerTest):
         self.assertLess(abs(self.client("LASTSAVE") - time.time()), 60)
         self.assertEqual([], [name for name in os.listdir(self.server.directory) if name.startswith("temp-")])
 
+    def test_a_snapshot_that_an_exec_asks_for_has_all_of_its_writes(self):
+        """N4."""
+        before = info(self.client)
+        requests = [("MULTI",), ("SET", "key", "begin"), ("BGSAVE", "SCHEDULE"), ("BGREWRITEAOF",), ("BGSAVE",),
+                    *[("SET", number, "v") for number in range(5000)], ("SET", "key", "end"), ("EXEC",)]
+        replies = self.client.pipeline(requests)[-1]
+        self.assertEqual(["Background saving scheduled", "Background append only file rewriting scheduled", "Background saving scheduled"],
+                         replies[1:4])
+
+        def is_done(found):
+            counts = [int(found[name]) - int(before[name]) for name in ("rdb_saves", "aof_rewrites")]
+            return counts == [1, 1] and [found["rdb_bgsave_in_progress"], found["aof_rewrite_scheduled"]] == ["0", "0"]
+
+        self.assertTrue(wait_until(lambda: is_done(info(self.client)), 30 * PATIENCE))
+        self.assertEqual("end", self.dumped())
+
     def test_save_begins_snapshots_by_itself(self):
         saves = int(info(self.client)["rdb_saves"])
         self.client("CONFIG", "SET", "save", "1 1")

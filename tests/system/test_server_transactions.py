@@ -104,7 +104,7 @@ class TimeStandsStill(unittest.TestCase):
         replies = client.pipeline(requests)[-1]
         if replies[0] is None:
             return False
-        self.assertEqual([b"1", "OK", "Background append only file rewriting started", "OK", b"1"], replies[:5])
+        self.assertEqual([b"1", "OK", "Background append only file rewriting scheduled", "OK", b"1"], replies[:5])
         replies = replies[2:]
         self.assertTrue(0 < replies[3] <= milliseconds, replies[3])
         self.assertEqual([[b"1", b"1"], 1, b"1", 1, 2, 1, "OK", 1], replies[4:12])

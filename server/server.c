@@ -24,6 +24,7 @@
 #include "server/upkeep.h"
 #include "server/watch.h"
 
+#define DESCRIPTOR_COUNT_MIN ((rlim_t)32)        /* with so few there is no room for a client, as in Redis */
 #define RESERVED_DESCRIPTOR_COUNT ((rlim_t)4096) /* the store's files, and the process' own */
 
 /* Something to be done on the main thread. */
@@ -443,16 +444,26 @@ static void make_run_id(char ret_id[41])
     ret_id[40] = 0;
 }
 
-/* Fewer clients, if there are not descriptors for all. */
-static void fit_clients(struct config *config)
+/* Fewer clients, if there are not descriptors for all; false: not even for the server itself. */
+static bool fit_clients(struct config *config)
 {
     const rlim_t granted = raise_descriptor_limit(config->maxclients);
-    if (granted >= (rlim_t)config->maxclients + RESERVED_DESCRIPTOR_COUNT) return;
+    const rlim_t wanted = (rlim_t)config->maxclients + RESERVED_DESCRIPTOR_COUNT;
+    if (granted >= wanted) return true;
+    if (granted <= DESCRIPTOR_COUNT_MIN) {
+        log_write(
+            LOG_WARNING,
+            "Your current 'ulimit -n' of %llu is not enough for the server to start. Please increase your "
+            "open file limit to at least %llu. Exiting.",
+            (unsigned long long)granted, (unsigned long long)wanted);
+        return false;
+    }
     const int64_t before = config->maxclients;
     config->maxclients = clients_of_descriptors(granted);
     log_write(LOG_WARNING,
               "maxclients has been reduced from %lld to %lld: the system grants %llu open files.",
               (long long)before, (long long)config->maxclients, (unsigned long long)granted);
+    return true;
 }
 
 static bool open_store(struct server *server)
@@ -571,8 +582,7 @@ int server_run(struct server *server)
 {
     struct server_private *own = server->own;
     char error[CONFIG_ERROR_SIZE] = "";
-    fit_clients(&server->config);
-    if (!open_store(server)) return end(server, 1);
+    if (!fit_clients(&server->config) || !open_store(server)) return end(server, 1);
     const struct listening none = {.count = 0};
     const bool is_listening = listener_listen(&server->config, &none, &own->listening, error);
     if (!is_listening || own->listening.count == 0) {

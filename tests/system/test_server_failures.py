@@ -1,6 +1,7 @@
 """Starts that fail, files that are damaged, disks that are full: what the server says, and what it leaves alone."""
 
 import os
+import resource
 import subprocess
 import unittest
 
@@ -17,12 +18,13 @@ class FailedStart(unittest.TestCase):
     def path(self, name):
         return os.path.join(self.server.directory, name)
 
-    def start_beside(self, **options):
+    def start_beside(self, preexec_fn=None, **options):
         """The log of a server that does not start."""
         line = [Server.program]
         for name, value in {"port": free_port(), "dir": self.server.directory, **options}.items():
             line += ["--" + name, str(value)]
-        result = subprocess.run(line, capture_output=True, text=True, timeout=60 * PATIENCE, check=False)
+        result = subprocess.run(line, capture_output=True, text=True, timeout=60 * PATIENCE, check=False,
+                                preexec_fn=preexec_fn)
         self.assertEqual(1, result.returncode)
         return result.stdout
 
@@ -54,6 +56,13 @@ class FailedStart(unittest.TestCase):
         self.assertIn("unixsocket: the path is too long", self.start_beside(store="other", unixsocket="s" * 108))
         self.assertIn("Failed opening Unix socket absent/s: No such file or directory",
                       self.start_beside(store="other", unixsocket="absent/s"))
+
+    def test_too_few_descriptors_for_the_server_itself_are_an_error(self):
+        # So many clients that root is not granted descriptors for them either.
+        log = self.start_beside(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32)), store="other",
+                                maxclients=4000000000)
+        self.assertIn("Your current 'ulimit -n' of 32 is not enough for the server to start. Please increase your open "
+                      "file limit to at least 4000004096. Exiting.", log)
 
     def test_what_the_server_has_made_goes_with_it(self):
         self.assert_untouched()

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * stave-bench-open: how long an open takes (P10) after a clean close, after kill -9 at random moments of
- * overwriting at full speed, and without a checkpoint, when the index is rebuilt from the log.
+ * overwriting at full speed, the same with nothing of the store in memory, as after a loss of power, and
+ * without a checkpoint, when the index is rebuilt from the log.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stave.h>
 #include <stdio.h>
@@ -23,6 +26,7 @@ enum {
     KILL_MS_MIN = 2000, /* of overwriting before a kill, */
     KILL_MS_SPREAD = 4000,
     CLEAN_COUNT = 3,
+    COLD_COUNT = 3,
 };
 
 static const char usage[] = "usage: stave-bench-open [KEYS [KILLS [DIRECTORY]]]   (10000000 5 /tmp)\n";
@@ -117,6 +121,22 @@ static void overwrite_and_kill(const char *path, uint64_t key_count, uint64_t *r
     if (!WIFSIGNALED(status)) fail("the writer ended by itself");
 }
 
+/* Takes the store's files out of the page cache. */
+static void forget_pages(const char *path)
+{
+    DIR *dir = opendir(path);
+    if (dir == NULL) fail(strerror(errno));
+    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        if (entry->d_name[0] == '.') continue;
+        const int fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC);
+        if (fd < 0) fail(strerror(errno));
+        if (fdatasync(fd) != 0) fail(strerror(errno));
+        (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+        (void)close(fd);
+    }
+    (void)closedir(dir);
+}
+
 static void remove_checkpoint(const char *path)
 {
     char file[4096];
@@ -141,6 +161,11 @@ int main(int argc, char **argv)
     for (uint64_t i = 0; i < kill_count; i++) {
         overwrite_and_kill(path, key_count, &random);
         measure_open(path, "after kill -9", key_count);
+    }
+    for (int i = 0; i < COLD_COUNT; i++) {
+        overwrite_and_kill(path, key_count, &random);
+        forget_pages(path);
+        measure_open(path, "after kill -9, cold", key_count);
     }
     remove_checkpoint(path);
     measure_open(path, "without a checkpoint", key_count);

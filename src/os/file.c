@@ -13,7 +13,7 @@
 
 #include "os/system.h"
 
-enum { FILE_MODE = 0666, STAT_BLOCK_SIZE = 512, TRANSFER_SIZE_MAX = 1 << 30 };
+enum { FILE_MODE = 0666, STAT_BLOCK_SIZE = 512, TRANSFER_SIZE_MAX = 1 << 30, WILL_NEED_SIZE = 128 << 10 };
 
 static const uint64_t FILE_OFFSET_MAX = INT64_MAX;
 
@@ -223,4 +223,14 @@ enum stave_status file_disk_size(const struct file *file, uint64_t *ret_size, st
 void file_is_sequential(const struct file *file)
 {
     (void)system_fadvise(file->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+}
+
+/* One call reads no more than the device's read-ahead, 128 KiB by default, and leaves out the rest. */
+void file_will_need(const struct file *file, uint64_t offset, uint64_t size)
+{
+    for (uint64_t done = 0; done < size; done += WILL_NEED_SIZE) {
+        const uint64_t left = size - done;
+        const uint64_t step = left < WILL_NEED_SIZE ? left : WILL_NEED_SIZE;
+        (void)system_fadvise(file->fd, offset + done, step, POSIX_FADV_WILLNEED);
+    }
 }

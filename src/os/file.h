@@ -94,6 +94,9 @@ enum stave_status file_disk_size(const struct file *file, uint64_t *ret_size, st
 /* A hint: it is read in order. */
 void file_is_sequential(const struct file *file);
 
+/* A hint: begins to read what of the range is not in memory, and does not wait for it. */
+void file_will_need(const struct file *file, uint64_t offset, uint64_t size);
+
 /* Fills *error with `format`, prefixed by the file's path: for layers above, so that messages look alike. */
 enum stave_status file_error(const struct file *file, struct error *error, enum stave_status status,
                              int system_error, const char *format, ...) __attribute__((format(printf, 5, 6)));

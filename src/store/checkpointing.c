@@ -24,6 +24,7 @@ struct checkpoint_source {
     struct file file;
     struct checkpoint_footer footer;
     uint8_t *directory;
+    bool is_asked_for; /* load_lock */
 };
 
 /* ------------------------------------------------------------------ opening the file */
@@ -164,6 +165,16 @@ static enum stave_status import_from_file(struct store *store, uint32_t block)
     if (status == STAVE_OK) status = keydir_import_block(&store->keydir, block, bytes, place.size);
     pages_free(bytes, place.size);
     return status == STAVE_IO ? STAVE_CORRUPT : status;
+}
+
+void checkpoint_will_need(struct store *store)
+{
+    mutex_lock(&store->load_lock);
+    struct checkpoint_source *source = store->checkpoint_source;
+    const bool is_first = source != NULL && !source->is_asked_for;
+    if (is_first) source->is_asked_for = true;
+    mutex_unlock(&store->load_lock);
+    if (is_first) file_will_need(&source->file, 0, source->footer.directory_offset);
 }
 
 /* ------------------------------------------------------------------ repair of damaged blocks; load_lock */

@@ -43,6 +43,9 @@ const struct checkpoint_segment *checkpoint_image_find(const struct checkpoint_i
 enum stave_status checkpoint_image_use(struct store *store, struct checkpoint_image *image,
                                        struct error *error);
 
+/* While recovering: all blocks are asked of the disk, once. */
+void checkpoint_will_need(struct store *store);
+
 /* An empty index. */
 enum stave_status checkpoint_start_empty(struct store *store, struct error *error);
 

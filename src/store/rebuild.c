@@ -8,6 +8,7 @@
 #include "store/rebuild.h"
 
 #include "os/map.h"
+#include "store/lookahead.h"
 
 enum {
     CHUNK_ITEMS = 512,
@@ -70,14 +71,17 @@ enum stave_status rebuild_scan(struct store *store, const struct rebuild_job *jo
     };
     enum stave_status status = scan_open(&store->dir, &expect, &scan, error);
     if (status != STAVE_OK) return status == STAVE_NOT_FOUND ? STAVE_CORRUPT : status;
+    struct lookahead ahead = lookahead_begin(store, job->segment, job->after);
     while (status == STAVE_OK) {
         struct scan_record record;
+        lookahead_reach(&ahead, scan.next);
         status = scan_next(&scan, &record, error);
         if (status == STAVE_OK)
             status = visit(context, &scan, &record, error);
         else if (status != STAVE_END)
             status = pass_over_damage(store, &scan, status);
     }
+    lookahead_end(&ahead);
     scan_close(&scan);
     return status == STAVE_END ? STAVE_OK : status;
 }

@@ -563,7 +563,7 @@ enum stave_status recovery_replay_log(struct replay *replay, struct replay_space
     log->after = after;
     log->space = STAVE_SPACE_COUNT_MAX;
     log->count = 0;
-    const struct rebuild_job job = {.segment = segment};
+    const struct rebuild_job job = {.segment = segment, .after = after};
     enum stave_status status = rebuild_scan(replay->store, &job, replay_log_record, log, error);
     if (status == STAVE_OK) status = flush_items(log, error);
     memory_free(log);

@@ -573,6 +573,7 @@ enum stave_status dispatch_queued(struct call *exec, struct queued_command *queu
         reply_take_back(exec->reply, mark);
         (void)call_error(&call, "ERR the store failed: %s", stave_status_text(status));
     }
+    if ((queued->command->flags & COMMAND_EXCLUSIVE) != 0) transaction_see_all(call.transaction);
     const uint64_t duration_us = server_monotonic_us() - begin_us;
     count_call(client_stats(exec->client), command_number(queued->command), duration_us, exec->reply);
     if (server->hooks.executed != NULL) server->hooks.executed(&call, duration_us);

@@ -592,7 +592,6 @@ static bool is_stored(struct stave *store, struct stave_bytes key, uint64_t now_
 
 enum stave_status transaction_count(struct transaction *transaction, uint32_t database, uint64_t *ret_count)
 {
-    transaction_see_all(transaction);
     const struct mapping mapping = transaction_mapping(transaction, database);
     struct stave *store = transaction->server->databases[mapping.space];
     int64_t count = mapping.is_flushed ? 0 : (int64_t)stave_count(store);
@@ -602,6 +601,7 @@ enum stave_status transaction_count(struct transaction *transaction, uint32_t da
         const bool was = !mapping.is_flushed && is_stored(store, staged->key, EXPIRED_TOO);
         count += (staged->kind == STAGED_PUT ? 1 : 0) - (was ? 1 : 0);
     }
+    transaction_see_all(transaction);
     *ret_count = count > 0 ? (uint64_t)count : 0;
     return STAVE_OK;
 }
@@ -649,10 +649,9 @@ static enum stave_status stop_walk(struct transaction *transaction, uint32_t spa
     return STAVE_WOULD_BLOCK;
 }
 
-enum stave_status transaction_scan(struct transaction *transaction, uint32_t database, uint64_t *cursor,
-                                   size_t count_wanted, transaction_key_call call, void *context)
+static enum stave_status scan(struct transaction *transaction, uint32_t database, uint64_t *cursor,
+                              size_t count_wanted, transaction_key_call call, void *context)
 {
-    transaction_see_all(transaction);
     const struct mapping mapping = transaction_mapping(transaction, database);
     enum stave_status status = STAVE_OK;
     if (*cursor == 0) status = scan_staged(transaction, &mapping, call, context);
@@ -694,6 +693,14 @@ enum stave_status transaction_scan(struct transaction *transaction, uint32_t dat
     return status;
 }
 
+enum stave_status transaction_scan(struct transaction *transaction, uint32_t database, uint64_t *cursor,
+                                   size_t count_wanted, transaction_key_call call, void *context)
+{
+    const enum stave_status status = scan(transaction, database, cursor, count_wanted, call, context);
+    transaction_see_all(transaction);
+    return status;
+}
+
 /* Any staged key that is there. */
 static enum stave_status random_staged(struct transaction *transaction, uint32_t number,
                                        struct stave_value *ret_key)
@@ -730,10 +737,9 @@ static enum stave_status random_stored(struct transaction *transaction, uint32_t
     return STAVE_WOULD_BLOCK;
 }
 
-enum stave_status transaction_random_key(struct transaction *transaction, uint32_t database,
-                                         struct stave_value *ret_key)
+static enum stave_status random_key(struct transaction *transaction, uint32_t database,
+                                    struct stave_value *ret_key)
 {
-    transaction_see_all(transaction);
     const struct mapping mapping = transaction_mapping(transaction, database);
     for (int tries = 0; tries < 100 && !mapping.is_flushed; tries++) {
         struct stave_value key;
@@ -749,4 +755,12 @@ enum stave_status transaction_random_key(struct transaction *transaction, uint32
         stave_free(key.data);
     }
     return random_staged(transaction, mapping.number, ret_key);
+}
+
+enum stave_status transaction_random_key(struct transaction *transaction, uint32_t database,
+                                         struct stave_value *ret_key)
+{
+    const enum stave_status status = random_key(transaction, database, ret_key);
+    transaction_see_all(transaction);
+    return status;
 }

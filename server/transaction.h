@@ -137,7 +137,7 @@ void transaction_reset(struct transaction *transaction);
 
 /*
  * The newest sequence that the commands since transaction_forget_seen() have read or written; of keys that
- * were not there, and of walks, it is the store's.
+ * were not there, and of walks, it is the store's at their end.
  */
 uint64_t transaction_seen(const struct transaction *transaction);
 void transaction_see_all(struct transaction *transaction);

@@ -43,6 +43,7 @@ static const struct command memory_subcommands[] = {
      .tips = "request_policy:all_shards response_policy:all_succeeded"},
     {.name = "stats",
      .arity = 2,
+     .flags = COMMAND_EXCLUSIVE,
      .run = memory_stats_run,
      .summary = "Returns figures on memory and disk.",
      .since = "4.0.0",

@@ -263,6 +263,44 @@ class Syncs(unittest.TestCase):
                 self.assertIsNone(watcher.read())
                 self.assertEqual("OK", writer.read())
 
+    def test_what_counts_keys_or_shows_commands_waits_for_the_sync(self):
+        exec_of = lambda *request: [("MULTI",), request, ("EXEC",)]
+        requests = [[("INFO", "keyspace")], exec_of("INFO", "keyspace"), [("MEMORY", "STATS")], [("DBSIZE",)],
+                    exec_of("MEMORY", "STATS"), [("SLOWLOG", "GET")], exec_of("SLOWLOG", "GET"), [("SCAN", 0)],
+                    [("LATENCY", "HISTOGRAM", "set")]]
+        with Server(appendfsync="always", io_threads=1, slowlog_log_slower_than=0,
+                    environment=self.environment) as server:
+            with server.client() as writer, server.client() as reader:
+                for number, pipeline in enumerate(requests):
+                    reader.pipeline(pipeline[:-1])
+                    with self.held_syncs():
+                        writer.send("SET", f"k{number}", "new")
+                        self.assert_silent(writer)
+                        reader.send(*pipeline[-1])
+                        self.assert_silent(reader)
+                    self.assertEqual("OK", writer.read())
+                    reader.read()
+
+    def test_a_key_that_comes_while_a_walk_is_under_way_is_not_shown_before_it_is_durable(self):
+        with Server(appendfsync="always", io_threads=2, environment=self.environment) as server:
+            with server.client() as reader, server.client() as writer:
+                for number in range(20):
+                    writer("FLUSHALL")
+                    writer("SET", "old", "1")
+                    with self.held_syncs():
+                        timer = threading.Timer(0.003, writer.send_raw, [b"".join(encode("SET", f"new{i}", "1")
+                                                                                  for i in range(2000))])
+                        timer.start()
+                        while True:
+                            reader.send("RANDOMKEY")
+                            if not select.select([reader.socket], [], [], 0.1)[0]:
+                                break
+                            self.assertEqual(b"old", reader.read(), number)
+                        timer.join()
+                    reader.read()
+                    for _ in range(2000):
+                        self.assertEqual("OK", writer.read())
+
     def test_any_number_of_replies_wait_and_come_in_order(self):
         with Server(appendfsync="always", io_threads=1, environment=self.environment) as server:
             with server.client() as client, server.client() as other:

@@ -118,9 +118,10 @@ void client_kill(struct client *client, bool after_reply);
 
 /*
  * Sends bytes to a client of any loop, outside of its replies (MONITOR): under the exclusive gate, or from
- * the client's own loop. What exceeds its output limits closes it.
+ * the client's own loop. They show what was written up to `seen`, as a reply would, and wait as one. What
+ * exceeds its output limits closes it.
  */
-void client_send(struct client *client, struct stave_bytes bytes);
+void client_send(struct client *client, struct stave_bytes bytes, uint64_t seen);
 
 /* Keeps a copy of a command until EXEC. STAVE_OK, STAVE_LIMIT, STAVE_NO_MEMORY. */
 enum stave_status client_queue(struct client *client, const struct command *command,

@@ -181,13 +181,11 @@ static void check_soft_limit(struct connection *connection, uint64_t now_ms)
     }
 }
 
-/* The sequence that the replies gathered must wait for; 0: none. */
-static uint64_t sequence_to_await(const struct connection *connection)
+/* The sequence that must be waited for by what has seen writes up to `seen`; 0: none. */
+static uint64_t sequence_to_await(const struct server *server, uint64_t seen)
 {
-    struct server *server = connection->client.server;
     if (server->config.appendfsync != APPENDFSYNC_ALWAYS) return 0;
-    const uint64_t sequence = transaction_seen(connection->client.loop->dispatcher.transaction);
-    return sequence > stave_durable_sequence(server->store) ? sequence : 0;
+    return seen > stave_durable_sequence(server->store) ? seen : 0;
 }
 
 /* Withheld replies become errors, and the connection ends. */
@@ -228,7 +226,7 @@ static void deliver(struct connection *connection)
 {
     struct loop *loop = connection->client.loop;
     struct reply *reply = &loop->dispatcher.reply;
-    const uint64_t sequence = sequence_to_await(connection);
+    const uint64_t sequence = sequence_to_await(loop->server, transaction_seen(loop->dispatcher.transaction));
     if (sequence != 0) loop_sync(loop, sequence);
     transaction_forget_seen(loop->dispatcher.transaction);
     if (reply->is_broken) {
@@ -765,11 +763,13 @@ void client_kill(struct client *client, bool after_reply)
     look_soon(of_client(client));
 }
 
-void client_send(struct client *client, struct stave_bytes bytes)
+void client_send(struct client *client, struct stave_bytes bytes, uint64_t seen)
 {
     struct connection *connection = of_client(client);
     if ((client->flags & CLIENT_KILLED) != 0) return;
-    if (output_append_bytes(&connection->output, bytes) != STAVE_OK)
+    const uint64_t sequence = sequence_to_await(client->server, seen);
+    if (sequence != 0) connection_set_add(&client->loop->withheld, connection, &connection->withheld_index);
+    if (output_append_bytes(&connection->output, bytes, sequence) != STAVE_OK)
         client->flags |= CLIENT_KILLED;
     else if (is_above_hard_limit(connection))
         close_for_output(connection);

@@ -46,18 +46,19 @@ static enum stave_status format_line(const struct call *call, struct buffer *lin
     return status;
 }
 
-static void send_line(struct server *server, const struct buffer *line)
+static void send_line(struct server *server, const struct buffer *line, uint64_t seen)
 {
     for (struct client *client = client_next(server, NULL); client != NULL;
          client = client_next(server, client))
         if (client->flags & CLIENT_MONITOR && !(client->flags & CLIENT_KILLED))
-            client_send(client, buffer_bytes(line));
+            client_send(client, buffer_bytes(line), seen);
 }
 
 void monitor_feed(const struct call *call)
 {
     struct buffer line = {0};
     if (call->command->flags & (COMMAND_SKIP_MONITOR | COMMAND_ADMIN)) return;
-    if (format_line(call, &line) == STAVE_OK) send_line(call->server, &line);
+    if (format_line(call, &line) == STAVE_OK)
+        send_line(call->server, &line, transaction_seen(call->transaction));
     buffer_free(&line);
 }

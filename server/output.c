@@ -155,6 +155,15 @@ static void add_mark(struct output *output, uint64_t sequence, uint64_t reply_co
     if (sequence > newest->sequence) newest->sequence = sequence;
 }
 
+/* What has just been appended. */
+static void withhold_or_release(struct output *output, uint64_t sequence, uint64_t reply_count)
+{
+    if (sequence != 0 || output->mark_count > 0)
+        add_mark(output, sequence, reply_count);
+    else
+        output->released = output->appended;
+}
+
 enum stave_status output_append(struct output *output, struct reply *reply, struct transport *transport,
                                 uint64_t sequence, uint64_t reply_count, uint64_t *ret_sent)
 {
@@ -171,18 +180,14 @@ enum stave_status output_append(struct output *output, struct reply *reply, stru
         *ret_sent = sent;
     }
     const enum stave_status status = keep_reply(output, reply, sent);
-    if (status != STAVE_OK) return status;
-    if (sequence != 0 || output->mark_count > 0)
-        add_mark(output, sequence, reply_count);
-    else
-        output->released = output->appended;
-    return STAVE_OK;
+    if (status == STAVE_OK) withhold_or_release(output, sequence, reply_count);
+    return status;
 }
 
-enum stave_status output_append_bytes(struct output *output, struct stave_bytes bytes)
+enum stave_status output_append_bytes(struct output *output, struct stave_bytes bytes, uint64_t sequence)
 {
     const enum stave_status status = append_bytes(output, bytes.data, bytes.size);
-    if (status == STAVE_OK && output->mark_count == 0) output->released = output->appended;
+    if (status == STAVE_OK) withhold_or_release(output, sequence, 0);
     return status;
 }
 

@@ -47,8 +47,11 @@ struct output {
 enum stave_status output_append(struct output *output, struct reply *reply, struct transport *transport,
                                 uint64_t sequence, uint64_t reply_count, uint64_t *ret_sent);
 
-/* Bytes that are no reply: sent in their place among the replies. STAVE_OK or STAVE_NO_MEMORY. */
-enum stave_status output_append_bytes(struct output *output, struct stave_bytes bytes);
+/*
+ * Bytes that are no reply: sent in their place among the replies, and withheld as they are (`sequence`).
+ * STAVE_OK or STAVE_NO_MEMORY.
+ */
+enum stave_status output_append_bytes(struct output *output, struct stave_bytes bytes, uint64_t sequence);
 
 /* Sends what may be sent. STAVE_OK, or STAVE_IO. */
 enum stave_status output_send(struct output *output, struct transport *transport, uint64_t *ret_sent);

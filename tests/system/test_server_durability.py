@@ -263,6 +263,24 @@ class Syncs(unittest.TestCase):
                 self.assertIsNone(watcher.read())
                 self.assertEqual("OK", writer.read())
 
+    def test_monitors_are_shown_no_command_before_what_it_wrote_is_durable(self):
+        for threads in (1, 2):
+            with Server(appendfsync="always", io_threads=threads, environment=self.environment) as server:
+                with server.client() as monitor, server.client() as writer, server.client() as other:
+                    monitor("MONITOR")
+                    with self.held_syncs():
+                        other("PING")
+                        self.assertTrue(monitor.read_line().endswith(b'"PING"'))
+                        writer.send("SET", "k", "new")
+                        self.assert_silent(writer, monitor)
+                    self.assertTrue(monitor.read_line().endswith(b'"SET" "k" "new"'))
+                    self.assertEqual("OK", writer.read())
+                    open(self.fails, "wb").close()
+                    self.assertEqual("MISCONF", writer.attempt("SET", "k", "lost").code)
+                    self.assertRaises(ConnectionError, monitor.read_line)
+                os.remove(self.fails)
+                server.kill()
+
     def test_what_counts_keys_or_shows_commands_waits_for_the_sync(self):
         exec_of = lambda *request: [("MULTI",), request, ("EXEC",)]
         requests = [[("INFO", "keyspace")], exec_of("INFO", "keyspace"), [("MEMORY", "STATS")], [("DBSIZE",)],

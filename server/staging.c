@@ -167,17 +167,22 @@ struct touched {
     size_t database_count;
 };
 
+/* What is noted of the key is taken back: it is the table's, and may go before the commit (UNWATCH). */
 static bool is_touched(void *context, struct stave_bytes key)
 {
-    struct touched *touched = context;
-    for (size_t i = 0; i < touched->database_count; i++) {
+    const struct touched *touched = context;
+    struct transaction *transaction = touched->transaction;
+    const size_t expired_count = transaction->expired_count;
+    const size_t wanted_count = transaction->wanted_count;
+    bool was_found = false;
+    for (size_t i = 0; i < touched->database_count && !was_found; i++) {
         struct item item;
-        if (transaction_info(touched->transaction, touched->databases[i], key, &item) != STAVE_OK ||
-            item.found) {
-            return true;
-        }
+        was_found =
+            transaction_info(transaction, touched->databases[i], key, &item) != STAVE_OK || item.found;
     }
-    return false;
+    transaction->expired_count = expired_count;
+    transaction->wanted_count = wanted_count;
+    return was_found;
 }
 
 enum stave_status transaction_flush(struct transaction *transaction, uint32_t database)

@@ -265,6 +265,19 @@ class Watch(ServerTest):
             self.connect()("SWAPDB", *swapped)
             self.assertIsNone(client("EXEC"))
 
+    def test_what_is_watched_can_be_given_up_by_an_exec_that_swaps_it(self):
+        """Keys that had expired, more than a command removes of those that it meets."""
+        keys = [f"a key of some length:{i}" for i in range(2000)]
+        with Server(enable_debug_command="yes") as server, server.client() as client:
+            client("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+            client.pipeline([("SET", key, "1", "PX", 1) for key in keys])
+            time.sleep(0.01)
+            self.assertEqual("OK", client("WATCH", *keys))
+            for swap in (("SWAPDB", 0, 1), ("SWAPDB", 0, 1), ("FLUSHALL",)):
+                self.assertEqual(["OK", "OK"], client.pipeline([("MULTI",), swap, ("UNWATCH",), ("EXEC",)])[-1])
+                client("WATCH", *keys)
+            self.assertEqual(0, client("DBSIZE"))
+
     def test_a_watched_key_that_expires_aborts(self):
         self.client("SET", "k", "1", "PX", 30)
         self.assertIsNone(self.exec_after(lambda other: time.sleep(0.1)))

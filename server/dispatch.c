@@ -325,7 +325,7 @@ static enum stave_status attempt(struct run *run, struct call *call)
 {
     struct dispatcher *dispatcher = run->dispatcher;
     const struct transaction_mode mode = {.now_ms = dispatcher->now_ms,
-                                          .may_wait = may_wait(run),
+                                          .may_wait = may_wait(run) || run->command->run == transaction_exec,
                                           .is_exclusive = is_alone(run),
                                           .is_writing = (flags_of(run) & COMMAND_READONLY) == 0 ||
                                                         run->command->run == transaction_exec,
@@ -434,7 +434,10 @@ static enum dispatch_outcome put_off(struct run *run)
     return DISPATCH_PAUSED;
 }
 
-/* What an EXEC needs is brought before it has the gate, all of it at once. */
+/*
+ * What an EXEC needs is brought before it has the gate, all of it at once. For what could not be foreseen it
+ * waits: of its commands, those that ran would be counted, shown and done again if it began anew.
+ */
 static enum stave_status seek_queued(const struct run *run, const struct call *call)
 {
     if (run->command->run != transaction_exec || may_wait(run)) return STAVE_OK;

@@ -497,6 +497,19 @@ class Cold(unittest.TestCase):
                     self.skipTest("the file system keeps its pages")
                 self.fail(name)
 
+    def test_commands_of_an_exec_run_once_whatever_it_meets_on_disk(self):
+        """A walk cannot be foreseen: it is waited for."""
+        with Server(environment={"STAVE_COLD_READS": "yes"}, io_threads=1, slowlog_log_slower_than=0) as server:
+            with server.client() as client:
+                client.pipeline([("SET", f"k{i}", b"x" * 5000) for i in range(200)])
+            self.start_cold(server)
+            with server.client() as client:
+                replies = client.pipeline([("MULTI",), ("ECHO", "1"), ("KEYS", "*"), ("RANDOMKEY",), ("EXEC",)])[-1]
+                self.assertEqual((b"1", 200), (replies[0], len(replies[1])))
+                calls = re.findall(r"cmdstat_(echo|keys|randomkey):calls=(\d+)", client("INFO", "commandstats").decode())
+                self.assertEqual({"echo": "1", "keys": "1", "randomkey": "1"}, dict(calls))
+                self.assertEqual(1, sum(entry[3][0] == b"ECHO" for entry in client("SLOWLOG", "GET", -1)))
+
     def resident_size(self, server):
         """How much of the store's largest file is in memory."""
         paths = [os.path.join(folder, name) for folder, _, names in os.walk(server.directory) for name in names]

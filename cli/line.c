@@ -7,16 +7,16 @@
 
 #include "base/memory.h"
 #include "net/resp_number.h"
-#include "net/resp_words.h"
+#include "net/words.h"
 
 bool words_split(struct stave_bytes line, struct words *ret_words)
 {
     struct words words = {.bytes = message_need(memory_alloc(line.size + 1))};
-    struct resp_words reader = {.text = line, .out = words.bytes};
+    struct words_reader reader = {.text = line, .out = words.bytes};
     struct resp_slice slice = {0, 0};
     size_t capacity = 0;
-    enum resp_word found;
-    while ((found = resp_words_next(&reader, &slice)) == RESP_WORD) {
+    enum words_result found;
+    while ((found = words_read(&reader, &slice)) == WORDS_ONE) {
         if (words.count == capacity) {
             capacity = capacity == 0 ? 16 : 2 * capacity;
             words.list = message_need(memory_realloc(words.list, capacity * sizeof(*words.list)));
@@ -24,7 +24,7 @@ bool words_split(struct stave_bytes line, struct words *ret_words)
         words.list[words.count++] = (struct stave_bytes){words.bytes + slice.offset, slice.size};
     }
     *ret_words = words;
-    return found == RESP_WORD_NONE;
+    return found == WORDS_END;
 }
 
 void words_free(struct words *words)

@@ -16,7 +16,7 @@
 #include "cli/prompt.h"
 #include "cli/scan.h"
 #include "cli/session.h"
-#include "net/resp_words.h"
+#include "net/words.h"
 
 /* All of standard input. */
 static bool read_input(struct buffer *ret_bytes)
@@ -33,11 +33,11 @@ static bool read_input(struct buffer *ret_bytes)
 /* Unquotes an argument in its place: it only gets shorter. False: it is not one word in quotes. */
 static bool unquote(char *argument, struct stave_bytes *ret_bytes)
 {
-    struct resp_words words = {.text = stave_text(argument), .out = (uint8_t *)argument};
+    struct words_reader words = {.text = stave_text(argument), .out = (uint8_t *)argument};
     struct resp_slice word = {0, 0};
     struct resp_slice rest = {0, 0};
     if (argument[0] != '"' && argument[0] != '\'') return true;
-    if (resp_words_next(&words, &word) != RESP_WORD || resp_words_next(&words, &rest) != RESP_WORD_NONE) {
+    if (words_read(&words, &word) != WORDS_ONE || words_read(&words, &rest) != WORDS_END) {
         message("--quoted-input: an argument's quotes do not match");
         return false;
     }

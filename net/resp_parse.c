@@ -14,7 +14,7 @@
 
 #include "base/memory.h"
 #include "net/resp_number.h"
-#include "net/resp_words.h"
+#include "net/words.h"
 
 enum {
     ARGUMENT_CAPACITY_FIRST = 8,
@@ -197,13 +197,13 @@ static enum resp_status parse_inline(struct resp_parser *parser, const uint8_t *
     const size_t line_size = end > 0 && input[end - 1] == '\r' ? end - 1 : end;
     const enum stave_status status = buffer_reserve(&parser->unquoted, line_size);
     if (status != STAVE_OK) return RESP_NO_MEMORY;
-    struct resp_words words = {.text = {input, line_size}, .out = parser->unquoted.data};
+    struct words_reader words = {.text = {input, line_size}, .out = parser->unquoted.data};
     struct resp_slice word = {0, 0};
-    enum resp_word read;
-    while ((read = resp_words_next(&words, &word)) == RESP_WORD) {
+    enum words_result read;
+    while ((read = words_read(&words, &word)) == WORDS_ONE) {
         if (!add_argument(parser, word.offset, word.size)) return RESP_NO_MEMORY;
     }
-    if (read == RESP_WORD_UNBALANCED) return refuse(parser, "unbalanced quotes in request");
+    if (read == WORDS_UNBALANCED) return refuse(parser, "unbalanced quotes in request");
     parser->unquoted.size = words.out_size;
     parser->used = parser->position = end + 1;
     return RESP_OK;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Requests of the Redis protocol: net/resp.h (R1 to R3), net/resp_words.h, net/resp_number.h.
+ * Requests of the Redis protocol: net/resp.h (R1 to R3), net/words.h, net/resp_number.h.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +15,6 @@
 
 #include "net/resp.h"
 #include "net/resp_number.h"
-#include "net/resp_words.h"
 
 static const struct resp_limits limits = {RESP_ARGUMENT_COUNT_MAX, 512 << 20, 65536, false};
 static const struct resp_limits before_auth = {10, 16384, 65536, true};

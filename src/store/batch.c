@@ -210,6 +210,7 @@ enum stave_status stave_batch_swap(struct stave_batch *batch, uint32_t space_a, 
  */
 struct plan {
     uint64_t now_ms; /* as of which requirements judge expiry */
+    uint32_t flags;  /* of the commit */
     bool has_spaces; /* else the rest is not used */
     uint32_t generation[STAVE_SPACE_COUNT_MAX];
     uint32_t next_generation;
@@ -297,7 +298,7 @@ static void begin_change(struct stave_batch *batch, struct entry *entry, const s
         .space = entry->space,
         .key = {key, entry->key_size},
         .value = {key + entry->key_size, entry->value_size},
-        .write = {.expires_at_ms = entry->expires_at_ms},
+        .write = {.flags = plan->flags, .expires_at_ms = entry->expires_at_ms},
         .generation = planned_generation(store, plan, entry->space),
     };
     change_hash(store, &entry->change);
@@ -555,6 +556,7 @@ enum stave_status stave_batch_commit(struct stave_batch *batch, const struct sta
     struct plan *plan = memory_alloc(sizeof(*plan));
     if (plan == NULL) return no_memory(batch);
     uint64_t sequence = store_newest(store);
+    plan->flags = write == NULL ? 0 : write->flags;
     struct relief relief = {.may_come = only_deletes(batch)};
     do {
         plan->now_ms = moment_of(write == NULL ? 0 : write->now_ms);
@@ -569,9 +571,10 @@ enum stave_status stave_batch_commit(struct stave_batch *batch, const struct sta
         release_large(batch);
         if (status == STAVE_FULL && relief.may_come) status = operation_relief(store, &relief);
     } while (status == STAVE_WOULD_BLOCK);
+    const uint32_t flags = plan->flags;
     memory_free(plan);
     if (status != STAVE_OK) return status;
-    status = operation_finish(store, write == NULL ? 0 : write->flags, sequence);
+    status = operation_finish(store, flags, sequence);
     if (status == STAVE_OK && ret_sequence != NULL) *ret_sequence = sequence;
     return status;
 }

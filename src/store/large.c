@@ -3,17 +3,25 @@
  * Values too large to be copied under the write lock: the record is written to a segment of its own
  * beforehand, and a LINK in the log publishes it at its place in the order.
  *
- *   L1  The bytes of key and value are durable before the LINK is appended; the record's header, which holds
- *       the sequence, is synced before the tail is (sync.c).
+ *   L1  Before a sync makes a LINK durable, it has made the LARGE segment durable, and its name in the
+ *       directory (sync.c). A LINK that reaches the disk by itself, before what it publishes, is where the
+ *       log ends (logend.c): nothing behind it was durable.
+ *   L2  A write that waits for a sync of the log syncs its value beforehand, so that others who wait for the
+ *       same sync need not wait for its bytes.
+ *   L3  LARGE_UNSYNCED_MAX segments, whose files are kept open, wait for a sync at most, and those of the
+ *       batches that writers are at.                                                                  (P11)
  */
 #include "store/operation.h"
 
 #include "base/memory.h"
 #include "store/pressure.h"
 #include "store/segments.h"
+#include "store/sync.h"
 #include "store/writer.h"
 
 #define WRITE_SIZE_MAX ((size_t)16 << 20)
+#define LARGE_UNSYNCED_MAX ((size_t)128)
+#define LARGE_UNSYNCED_ASK (LARGE_UNSYNCED_MAX / 4) /* from here on a sync is asked for */
 
 bool change_is_large(const struct store *store, const struct change *change)
 {
@@ -37,28 +45,46 @@ static enum stave_status write_all(const struct file *file, struct stave_bytes b
     return status;
 }
 
+static enum stave_status write_value(struct store *store, const struct change *change,
+                                     const struct file *file, struct error *error)
+{
+    const uint64_t offset = SEGMENT_HEADER_SIZE + large_header_size(change);
+    enum stave_status status = write_all(file, change->key, offset, error);
+    if (status == STAVE_OK) status = write_all(file, change->value, offset + change->key.size, error);
+    if (status == STAVE_OK && operation_waits(store, change->write.flags))
+        status = file_sync(file, error); /* L2 */
+    return status;
+}
+
+/* Room for a segment, as far as waiting can make it, and for one more that is not synced (L3). */
+static enum stave_status wait_for_room(struct store *store, uint64_t capacity)
+{
+    mutex_lock(&store->write_lock);
+    (void)pressure_wait(store, capacity);
+    const size_t unsynced_count = store->unsynced_large_count;
+    mutex_unlock(&store->write_lock);
+    const uint64_t newest = store_newest(store);
+    if (unsynced_count >= LARGE_UNSYNCED_MAX) return sync_to(store, newest);
+    if (unsynced_count >= LARGE_UNSYNCED_ASK) sync_ask(store, newest);
+    return STAVE_OK;
+}
+
 enum stave_status large_prepare(struct store *store, struct change *change)
 {
     struct error error = {.status = STAVE_OK};
-    const size_t header_size = large_header_size(change);
     const struct record record = {
         .flags = change->write.expires_at_ms != 0 ? RECORD_HAS_EXPIRY : 0,
         .key_size = (uint32_t)change->key.size,
         .value_size = (uint32_t)change->value.size,
     };
     const uint64_t capacity = SEGMENT_HEADER_SIZE + record_size(&record);
-    mutex_lock(&store->write_lock);
-    (void)pressure_wait(store, capacity);
-    mutex_unlock(&store->write_lock);
-    enum stave_status status = segment_create(store, SEGMENT_LARGE, capacity, capacity, 0,
-                                              RESERVE_FOR_NOTHING, &change->large, &error);
+    enum stave_status status = wait_for_room(store, capacity);
+    if (status != STAVE_OK) return status;
+    status = segment_create(store, SEGMENT_LARGE, capacity, capacity, 0, RESERVE_FOR_NOTHING, &change->large,
+                            &error);
     if (status != STAVE_OK) return store_note_error(store, &error);
     change->large_expires = change->write.expires_at_ms != 0;
-    const struct file *file = &change->large->file;
-    const uint64_t offset = SEGMENT_HEADER_SIZE + header_size;
-    status = write_all(file, change->key, offset, &error);
-    if (status == STAVE_OK) status = write_all(file, change->value, offset + change->key.size, &error);
-    if (status == STAVE_OK) status = file_sync(file, &error);
+    status = write_value(store, change, &change->large->file, &error);
     if (status == STAVE_OK) return STAVE_OK;
     segment_discard(store, change->large);
     change->large = NULL;

@@ -260,9 +260,20 @@ enum stave_status operation_write(struct store *store, struct change *change, ui
     return status;
 }
 
+static bool syncs_always(const struct store *store)
+{
+    return atomic_load_explicit(&store->sync_mode, memory_order_relaxed) == STAVE_SYNC_ALWAYS;
+}
+
+bool operation_waits(const struct store *store, uint32_t write_flags)
+{
+    if (write_flags & STAVE_NOT_DURABLE) return false;
+    return write_flags & STAVE_DURABLE || syncs_always(store);
+}
+
 enum stave_status operation_finish(struct store *store, uint32_t write_flags, uint64_t sequence)
 {
-    const bool always = atomic_load_explicit(&store->sync_mode, memory_order_relaxed) == STAVE_SYNC_ALWAYS;
+    const bool always = syncs_always(store);
     if (write_flags & STAVE_NOT_DURABLE) {
         if (always) sync_ask(store, sequence);
         return STAVE_OK;

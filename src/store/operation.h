@@ -102,6 +102,8 @@ enum stave_status operation_relief(struct store *store, struct relief *relief);
 
 /* The whole path of one write. */
 enum stave_status operation_write(struct store *store, struct change *change, uint64_t *ret_sequence);
+/* Whether flags and sync mode ask that a write waits until it is durable. */
+bool operation_waits(const struct store *store, uint32_t write_flags);
 /* No lock held: waits for durability as flags and sync mode ask. */
 enum stave_status operation_finish(struct store *store, uint32_t write_flags, uint64_t sequence);
 

@@ -637,7 +637,10 @@ static enum stave_status sync_segment(struct store *store, uint32_t id, struct e
     return status > 0 ? STAVE_IO : status;
 }
 
-/* V2. The LARGE segments first: a LINK may not be durable before what it publishes. */
+/*
+ * V2. The LARGE segments first: a LINK may not be durable before what it publishes. Their names become so
+ * with that of the new tail, before a manifest lists them.
+ */
 static enum stave_status seal_all(struct recovery *recovery, struct error *error)
 {
     struct store *store = recovery->store;

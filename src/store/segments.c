@@ -231,7 +231,8 @@ enum stave_status segment_create(struct store *store, uint32_t kind, uint64_t ca
     status = make_file(store, segment, allocate, use, error);
     if (status == STAVE_OK) status = write_header(store, segment, error);
     if (status == STAVE_OK) status = map_segment(store, segment, error);
-    if (status == STAVE_OK) status = dir_sync(&store->dir, error);
+    if (status == STAVE_OK && kind != SEGMENT_LARGE) /* of those, the next sync of the log does it */
+        status = dir_sync(&store->dir, error);
     if (status == STAVE_OK) {
         *ret_segment = segment;
         return STAVE_OK;

@@ -80,7 +80,7 @@ static void plan_sync(struct store *store, struct sync_plan *plan)
     mutex_unlock(&store->write_lock);
 }
 
-/* LARGE segments first: a LINK may not be durable before what it publishes. */
+/* LARGE segments and their names first: a LINK may not be durable before what it publishes. */
 static enum stave_status sync_files(struct store *store, const struct sync_plan *plan, struct error *error)
 {
     enum stave_status status = STAVE_OK;
@@ -89,9 +89,9 @@ static enum stave_status sync_files(struct store *store, const struct sync_plan 
         if (status == STAVE_OK) status = file_close(&plan->large[i]->file, error);
         atomic_fetch_sub(&plan->large[i]->references, 1);
     }
+    if (status == STAVE_OK && plan->large_count > 0) status = dir_sync(&store->dir, error);
     if (status == STAVE_OK && plan->sealing != NULL) status = file_sync(&plan->sealing->file, error);
     if (status == STAVE_OK && plan->tail != NULL) status = file_sync(&plan->tail->file, error);
-    (void)store;
     return status;
 }
 

@@ -15,6 +15,7 @@
 #include "support/power_loss.h"
 
 enum { IMAGES = 8, NOTHING_KEPT = 2, KEY_COUNT = 150, VALUE_SIZE = 1000, SMALL_COUNT = 70, SMALL_SIZE = 16 };
+enum { LARGE_COUNT = 6, LARGE_SIZE = 100000 };
 
 static struct stave_options quiet_options(void)
 {
@@ -111,6 +112,116 @@ static void copies_are_durable_before_their_originals_are_removed(void **state)
 {
     (void)state;
     lose_power_after(write_and_move, expect_moved);
+}
+
+/* Values with a segment of their own: durable ones, then newer ones that were never synced. */
+
+static void write_large(struct stave *store)
+{
+    fixture_fill(store, "large", LARGE_COUNT, LARGE_SIZE, 1);
+    must(stave_sync(store));
+    fixture_fill(store, "large", LARGE_COUNT, LARGE_SIZE, 2);
+}
+
+static void expect_large(struct stave *store)
+{
+    uint64_t version = 2;
+    for (size_t number = 0; number < LARGE_COUNT; number++) {
+        char key[32];
+        struct stave_value value = {0};
+        (void)snprintf(key, sizeof(key), "large%zu", number);
+        assert_int_equal(stave_get(store, stave_text(key), &value), STAVE_OK);
+        assert_int_equal(value.size, LARGE_SIZE);
+        if (version == 2 && !bytes_are(value.data, value.size, number + (version << 32))) version = 1;
+        assert_true(bytes_are(value.data, value.size, number + (version << 32)));
+        stave_free(value.data);
+    }
+}
+
+/* P2, P3: a LINK counts for nothing without what it publishes, and is not durable before that is. */
+static void large_values_are_durable_with_the_log_that_links_them(void **state)
+{
+    (void)state;
+    lose_power_after(write_large, expect_large);
+}
+
+/*
+ * Large values that were never synced, by a process that was killed; the power goes while the next one opens.
+ */
+
+static void kill_after_large(const struct scratch *scratch, const struct stave_options *options)
+{
+    const pid_t child = fork();
+    if (child == 0) {
+        fixture_fill(store_open(scratch->store, options), "large", LARGE_COUNT, LARGE_SIZE, 1);
+        _exit(0);
+    }
+    int status = -1;
+    if (waitpid(child, &status, 0) != child || status != 0) _exit(1);
+}
+
+/* In a child: the open dies at its nth change of the disk. True when it got to the end. */
+static bool recover_until(const struct scratch *scratch, const char *shadow, uint64_t nth)
+{
+    const struct stave_options options = quiet_options();
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        fault_power_begin(scratch->store, shadow);
+        kill_after_large(scratch, &options);
+        fault_choose(FAULT_DISK_CHANGES);
+        fault_arm_crash(nth, false);
+        (void)store_open(scratch->store, &options);
+        _exit(0);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_true(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == FAULT_CRASH_EXIT);
+    return WEXITSTATUS(status) == 0;
+}
+
+static void expect_first_of_large(struct stave *store)
+{
+    bool is_over = false;
+    for (size_t number = 0; number < LARGE_COUNT; number++) {
+        char key[32];
+        struct stave_value value = {0};
+        (void)snprintf(key, sizeof(key), "large%zu", number);
+        const enum stave_status status = stave_get(store, stave_text(key), &value);
+        if (status == STAVE_OK) assert_true(bytes_are(value.data, LARGE_SIZE, number + (UINT64_C(1) << 32)));
+        if (status == STAVE_OK) assert_false(is_over);
+        if (status != STAVE_OK) assert_int_equal(status, STAVE_NOT_FOUND);
+        is_over = status != STAVE_OK;
+        stave_free(value.data);
+    }
+}
+
+/* P3: a manifest does not list a large value whose name is not durable. */
+static void large_values_are_durable_before_recovery_lists_them(void **state)
+{
+    (void)state;
+    const struct stave_options options = quiet_options();
+    bool is_complete = false;
+    for (uint64_t nth = 1; !is_complete; nth++) {
+        struct scratch scratch;
+        char shadow[SCRATCH_PATH_SIZE];
+        char image[SCRATCH_PATH_SIZE];
+        scratch_make(&scratch);
+        scratch_path(&scratch, "shadow", shadow);
+        scratch_path(&scratch, "image", image);
+        assert_int_equal(mkdir(scratch.store, 0700), 0);
+        assert_int_equal(mkdir(shadow, 0700), 0);
+        is_complete = recover_until(&scratch, shadow, nth);
+        for (uint64_t seed = 0; seed <= NOTHING_KEPT; seed++) {
+            power_loss_compose(scratch.store, shadow, image, seed);
+            struct stave *store = store_open(image, &options);
+            expect_first_of_large(store);
+            store_close(store);
+            scratch_remove_tree(image);
+        }
+        scratch_remove(&scratch);
+    }
 }
 
 /* Durable values, overwritten and deleted without a sync, then compacted. */
@@ -259,10 +370,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(copies_are_durable_before_their_originals_are_removed),
+        cmocka_unit_test(large_values_are_durable_with_the_log_that_links_them),
+        cmocka_unit_test(large_values_are_durable_before_recovery_lists_them),
         cmocka_unit_test(a_durable_value_is_not_given_up_for_one_that_power_loss_takes),
         cmocka_unit_test(what_compaction_relied_on_is_durable_before_a_segment_goes),
         cmocka_unit_test(a_durable_write_makes_the_segments_before_it_durable),
         cmocka_unit_test(the_last_mark_of_every_tail_becomes_durable),
     };
+    fault_skip_syncs();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -164,6 +164,28 @@ class Syncs(unittest.TestCase):
                 self.assertEqual(b"new", reader.read())
                 self.assertEqual("OK", writer.read())
 
+    def test_a_large_value_is_not_synced_on_the_loop(self):
+        value = b"x" * (9 << 20)
+        with Server(appendfsync="everysec", io_threads=1, environment=self.environment) as server:
+            with server.client() as writer, server.client() as other:
+                with self.held_syncs():
+                    self.assertEqual("OK", writer("SET", "k", value))
+                    self.assertEqual(len(value) + 1, writer("APPEND", "k", "x"))
+                    self.assertEqual([len(value) + 2, len(value) + 2],
+                                     writer.pipeline([("MULTI",), ("APPEND", "k", "x"), ("BITOP", "NOT", "d", "k"),
+                                                      ("EXEC",)])[-1])
+                    self.assertEqual("PONG", other("PING"))
+                other("CONFIG", "SET", "appendfsync", "always")
+                with self.held_syncs():
+                    writer.send("SETRANGE", "k", 0, "y")
+                    self.assert_silent(writer)
+                    self.assertEqual("PONG", other("PING"))
+                self.assertEqual(len(value) + 2, writer.read())
+            server.kill()
+            server.start()
+            with server.client() as client:
+                self.assertEqual(b"y" + value[1:] + b"xx", client("GET", "k"))
+
     def test_who_comes_beside_a_lone_client_waits_for_one_sync_at_most(self):
         with Server(appendfsync="always", io_threads=1, environment=self.environment) as server:
             with server.client() as writer:

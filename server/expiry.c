@@ -7,7 +7,7 @@
 
 #define SLICE_US UINT64_C(1000)
 #define SLICES_FOR_MANY 250 /* a second: a quarter of the time */
-#define SLICES_FOR_FEW 50   /* where less has expired than GO_ON_ONE_IN */
+#define SLICES_FOR_FEW 50   /* where less has expired than GO_ON_ONE_IN, of all databases together */
 #define STEPS_PER_LOOK 16   /* at the clock */
 #define GO_ON_ONE_IN 10     /* of the keys with an expiry have expired */
 #define DAMAGE_COUNT_MAX 16 /* damaged records passed in one slice */
@@ -70,35 +70,50 @@ static void run_slice(void *context)
     slice->duration_us = server_monotonic_us() - begin_us;
 }
 
-/* ------------------------------------------------------------------ the walk */
+/* ------------------------------------------------------------------ the round */
 
-static void begin_walk(struct expiry *expiry, struct stave *store, bool is_due)
+/* X5. False: there is none, or none that has many. */
+static bool choose_database(struct server *server, bool has_many)
 {
-    expiry->database = 0;
-    expiry->position = 0;
+    struct expiry *expiry = &server->expiry;
+    for (uint32_t i = 1; i <= server->database_count; i++) {
+        const uint32_t next = (expiry->database + i) % server->database_count;
+        if (expiry->walks[next].is_over || (has_many && !expiry->walks[next].has_many)) continue;
+        expiry->database = next;
+        return true;
+    }
+    return false;
+}
+
+static void begin_round(struct server *server, bool is_due)
+{
+    struct expiry *expiry = &server->expiry;
+    for (uint32_t i = 0; i < server->database_count; i++) {
+        const bool is_empty = stave_count(server->databases[i]) == 0;
+        expiry->walks[i] = (struct expiry_walk){.is_over = is_empty, .has_many = expiry->walks[i].has_many};
+    }
     expiry->first_ms = 0;
     expiry->had_found = expiry->has_found;
     expiry->has_found = is_due;
-    expiry->is_resting = false;
-    expiry->began_sequence = stave_sequence(store);
+    expiry->is_resting = !choose_database(server, false);
+    expiry->began_sequence = stave_sequence(server->store);
 }
 
-/* X2. A removal is a write, so that what has removed something is followed by another walk. */
+/* X2. A removal is a write, so that what has removed something is followed by another round. */
 static bool is_resting(struct server *server)
 {
     struct expiry *expiry = &server->expiry;
-    if (!expiry->is_resting) return false;
+    if (!expiry->is_resting && expiry->began_sequence != 0) return false;
     const bool is_due = expiry->first_ms != 0 && expiry->first_ms <= server_now_ms();
-    if (!is_due && stave_sequence(server->store) == expiry->began_sequence) return true;
-    begin_walk(expiry, server->store, is_due);
-    return false;
+    if (is_due || stave_sequence(server->store) != expiry->began_sequence) begin_round(server, is_due);
+    return expiry->is_resting;
 }
 
 static struct slice next_slice(struct server *server)
 {
-    struct expiry *expiry = &server->expiry;
-    if (expiry->began_sequence == 0) begin_walk(expiry, server->store, false);
-    return (struct slice){.server = server, .database = expiry->database, .position = expiry->position};
+    const struct expiry *expiry = &server->expiry;
+    return (struct slice){
+        .server = server, .database = expiry->database, .position = expiry->walks[expiry->database].position};
 }
 
 /* Takes over where the slice ended. */
@@ -111,22 +126,12 @@ static void end_slice(struct server *server, const struct slice *slice)
     if (slice->first_ms != 0 && (expiry->first_ms == 0 || slice->first_ms < expiry->first_ms))
         expiry->first_ms = slice->first_ms;
     if (slice->expired_count > 0) expiry->has_found = true;
-    expiry->position = slice->position;
-    if (expiry->position != 0) return;
-    do expiry->database++;
-    while (expiry->database < server->database_count &&
-           stave_count(server->databases[expiry->database]) == 0);
-    expiry->is_resting = expiry->database == server->database_count;
-}
-
-/* X1. How many slices a second are to be taken, as far as this one tells; but one in each tick. */
-static uint64_t slices_due(const struct expiry *expiry, const struct slice *slice)
-{
-    if (slice->status != STAVE_OK || expiry->is_resting) return 0;
-    if (slice->expired_count > 0 &&
-        slice->expired_count * GO_ON_ONE_IN >= slice->expired_count + slice->expiring_count)
-        return SLICES_FOR_MANY;
-    return expiry->has_found || expiry->had_found ? SLICES_FOR_FEW : 0;
+    struct expiry_walk *walk = &expiry->walks[slice->database];
+    walk->position = slice->position;
+    walk->is_over = slice->position == 0;
+    walk->has_many = slice->expired_count > 0 &&
+                     slice->expired_count * GO_ON_ONE_IN >= slice->expired_count + slice->expiring_count;
+    if (!choose_database(server, false)) expiry->is_resting = true;
 }
 
 /* ------------------------------------------------------------------ on the pool */
@@ -148,25 +153,36 @@ static void start_cold_slice(struct server *server)
     if (!server->expiry.is_running) memory_free(slice);
 }
 
-/* One slice in the gate; the result as slices_due(). */
-static uint64_t take_slice(struct server *server)
+/* ------------------------------------------------------------------ in the gate */
+
+static enum stave_status take_slice(struct server *server)
 {
     struct slice slice = next_slice(server);
     gate_enter(&server->gate, server->loop_count);
     run_slice(&slice);
     gate_leave(&server->gate, server->loop_count);
     end_slice(server, &slice);
-    return slices_due(&server->expiry, &slice);
+    return slice.status;
+}
+
+/* X1, X5 */
+static void take_slices(struct server *server, uint64_t period_ms)
+{
+    const struct expiry *expiry = &server->expiry;
+    for (uint64_t taken = 1; take_slice(server) == STAVE_OK; taken++) {
+        const bool is_extra = taken * 1000 >= SLICES_FOR_FEW * period_ms;
+        if (taken * 1000 >= SLICES_FOR_MANY * period_ms || expiry->is_resting) return;
+        if (!expiry->has_found && !expiry->had_found) return;
+        if (is_extra && !choose_database(server, true)) return;
+    }
 }
 
 void expiry_tick(struct server *server, uint64_t period_ms)
 {
     if (!atomic_load(&server->active_expire) || atomic_load(&server->sync_failed)) return;
     if (server->expiry.is_running || is_resting(server)) return;
-    if (!atomic_load(&server->is_cold)) {
-        for (uint64_t taken = 1; take_slice(server) * period_ms > taken * 1000; taken++) {
-        }
-    } else {
+    if (atomic_load(&server->is_cold))
         start_cold_slice(server);
-    }
+    else
+        take_slices(server, period_ms);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * server/expiry.h (X1, X2): how many slices the cycle takes in a tick, and how long one is, by a clock that
- * goes forward when it is looked at.
+ * server/expiry.h (X1, X2, X5): how many slices the cycle takes in a tick, and how long one is, by a clock
+ * that goes forward when it is looked at.
  */
 #include "server/expiry.h"
 #include "server/server.h"
@@ -9,13 +9,14 @@
 
 #define KEY_COUNT ((size_t)40000)
 #define PERIOD_MS 100
+#define DATABASE_COUNT 3
 #define NOW_MS UINT64_C(2000000000000) /* later than the system's clock */
 #define EXPIRED_MS UINT64_C(1)
 
 struct setup {
     struct fixture *fixture;
     struct server server;
-    struct stave *databases[1];
+    struct stave *databases[DATABASE_COUNT];
 };
 
 static uint64_t now_ms;
@@ -53,10 +54,10 @@ static int set_up(void **state)
     (void)fixture_setup((void **)&setup->fixture);
     setup->fixture->options.manual_compaction = true; /* it would remove what has expired, too */
     fixture_reopen(setup->fixture);
-    setup->databases[0] = setup->fixture->store;
+    for (uint32_t i = 0; i < DATABASE_COUNT; i++) setup->databases[i] = stave_space(setup->fixture->store, i);
     setup->server.store = setup->fixture->store;
     setup->server.databases = setup->databases;
-    setup->server.database_count = 1;
+    setup->server.database_count = DATABASE_COUNT;
     atomic_store(&setup->server.active_expire, true);
     gate_init(&setup->server.gate, 1);
     now_ms = NOW_MS;
@@ -74,7 +75,7 @@ static int tear_down(void **state)
 }
 
 /* `count` keys of which one in `expired_one_in` has expired (0: none), and the others will, some time. */
-static void fill(const struct setup *setup, size_t count, size_t expired_one_in)
+static void fill(const struct setup *setup, uint32_t database, size_t count, size_t expired_one_in)
 {
     char key[32];
     for (size_t number = 0; number < count; number++) {
@@ -82,7 +83,7 @@ static void fill(const struct setup *setup, size_t count, size_t expired_one_in)
         const struct stave_write write = {.expires_at_ms = is_expired ? EXPIRED_MS : 2 * NOW_MS};
         (void)snprintf(key, sizeof key, "%zu", number);
         assert_int_equal(
-            stave_put_with(setup->fixture->store, stave_text(key), stave_text("value"), &write, NULL),
+            stave_put_with(setup->databases[database], stave_text(key), stave_text("value"), &write, NULL),
             STAVE_OK);
     }
 }
@@ -100,7 +101,7 @@ static size_t slices_of_a_tick(struct setup *setup, uint64_t us)
 static void a_slice_is_over_after_a_millisecond(void **state)
 {
     struct setup *setup = *state;
-    fill(setup, KEY_COUNT, 0);
+    fill(setup, 0, KEY_COUNT, 0);
     assert_int_equal(slices_of_a_tick(setup, 100000), 1);
     const size_t least = look_count;
     assert_int_equal(slices_of_a_tick(setup, 1000), 1);
@@ -114,21 +115,21 @@ static void a_slice_is_over_after_a_millisecond(void **state)
 static void while_nothing_has_expired_a_tick_takes_one_slice(void **state)
 {
     struct setup *setup = *state;
-    fill(setup, KEY_COUNT, 0);
+    fill(setup, 0, KEY_COUNT, 0);
     for (int tick = 0; tick < 5; tick++) assert_int_equal(slices_of_a_tick(setup, 1000), 1);
 }
 
 static void while_a_tenth_has_expired_the_cycle_takes_a_quarter_of_the_time(void **state)
 {
     struct setup *setup = *state;
-    fill(setup, KEY_COUNT, 4);
+    fill(setup, 0, KEY_COUNT, 4);
     for (int tick = 0; tick < 2; tick++) assert_int_equal(slices_of_a_tick(setup, 100), PERIOD_MS / 4);
 }
 
 static void where_fewer_have_expired_the_cycle_takes_a_twentieth_of_the_time(void **state)
 {
     struct setup *setup = *state;
-    fill(setup, KEY_COUNT, 100);
+    fill(setup, 0, KEY_COUNT, 100);
     size_t count = 1;
     for (int tick = 0; tick < 20 && count == 1; tick++) count = slices_of_a_tick(setup, 100); /* meets one */
     for (int tick = 0; tick < 5; tick++) assert_int_equal(slices_of_a_tick(setup, 100), PERIOD_MS / 20);
@@ -137,12 +138,37 @@ static void where_fewer_have_expired_the_cycle_takes_a_twentieth_of_the_time(voi
 static void where_all_has_been_seen_the_cycle_rests_until_something_is_due(void **state)
 {
     struct setup *setup = *state;
-    fill(setup, 10, 0);
+    fill(setup, 0, 10, 0);
     assert_int_equal(slices_of_a_tick(setup, 0), 1); /* to the end */
     for (int tick = 0; tick < 3; tick++) assert_int_equal(slices_of_a_tick(setup, 0), 0);
 
     now_ms = 2 * NOW_MS;
     assert_int_equal(slices_of_a_tick(setup, 0), 1);
+}
+
+/* They share an index, so that their walks are equally long; but what finds something goes faster. */
+static void a_large_database_keeps_no_other_from_its_turn(void **state)
+{
+    struct setup *setup = *state;
+    fill(setup, 0, KEY_COUNT, 0);
+    fill(setup, 2, KEY_COUNT / 10, 1);
+    while (stave_count(setup->databases[2]) > 0 && !setup->server.expiry.walks[0].is_over)
+        (void)slices_of_a_tick(setup, 1000);
+    assert_int_equal(stave_count(setup->databases[2]), 0);
+    assert_false(setup->server.expiry.walks[0].is_over);
+    assert_int_equal(stave_count(setup->databases[0]), KEY_COUNT);
+}
+
+static void slices_above_a_twentieth_of_the_time_go_where_much_has_expired(void **state)
+{
+    struct setup *setup = *state;
+    const struct expiry_walk *walks = setup->server.expiry.walks;
+    fill(setup, 0, KEY_COUNT, 0);
+    fill(setup, 1, KEY_COUNT, 1);
+    assert_int_equal(slices_of_a_tick(setup, 1000), PERIOD_MS / 4);
+    assert_true(walks[0].position > 0);
+    assert_true(walks[1].position / 4 > walks[0].position);
+    assert_false(walks[1].is_over);
 }
 
 int main(void)
@@ -153,6 +179,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(while_a_tenth_has_expired_the_cycle_takes_a_quarter_of_the_time,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(where_fewer_have_expired_the_cycle_takes_a_twentieth_of_the_time,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_large_database_keeps_no_other_from_its_turn, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(slices_above_a_twentieth_of_the_time_go_where_much_has_expired,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(where_all_has_been_seen_the_cycle_rests_until_something_is_due,
                                         set_up, tear_down),

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "server/coldness.h"
 #include "server/connection.h"
 #include "server/transaction_state.h"
 
@@ -96,6 +97,7 @@ static void on_read(uv_work_t *work, int status)
     struct cold_job *job = work->data;
     struct connection *connection = job->connection;
     struct loop *loop = connection->client.loop;
+    coldness_met(loop->server);
     gate_enter(&loop->server->gate, loop->index);
     connection->has_job = false;
     loop->dispatcher.stats.cold_reads += job->count + (job->walk.is_wanted ? 1 : 0);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "server/coldness.h"
 #include "server/command/generic.h"
 #include "server/command/transaction.h"
 #include "server/command_table.h"
@@ -398,6 +399,7 @@ static void finish(struct run *run, struct call *call)
     /* D3; where nobody else writes, a millisecond late is soon enough. */
     if (dispatcher->server->loop_count > 1 || now_us - dispatcher->now_at_us >= US_PER_MS)
         read_clock(dispatcher, now_us);
+    if (duration_us >= COLDNESS_WAIT_US) coldness_look(dispatcher->server, &dispatcher->disk_read_count);
     count_call(&dispatcher->stats, run->number, duration_us, &dispatcher->reply);
     if (dispatcher->server->hooks.executed != NULL) dispatcher->server->hooks.executed(call, duration_us);
     if (call->ends_multi) client_discard(client);

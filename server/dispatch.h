@@ -28,9 +28,10 @@ struct dispatcher {
     struct transaction *transaction;
     struct reply reply; /* gathers the replies of a slice */
     struct loop_stats stats;
-    uint64_t now_ms;        /* of the command (D3) */
-    uint64_t now_at_us;     /* monotonic; when it was read */
-    uint64_t command_at_us; /* monotonic; end of the last command of the slice */
+    uint64_t now_ms;          /* of the command (D3) */
+    uint64_t now_at_us;       /* monotonic; when it was read */
+    uint64_t command_at_us;   /* monotonic; end of the last command of the slice */
+    uint64_t disk_read_count; /* coldness_look() */
 };
 
 /* What a yielding command keeps. */

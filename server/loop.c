@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "server/coldness.h"
 #include "server/connection.h"
 #include "server/log.h"
 #include "server/upkeep.h"
@@ -168,6 +169,7 @@ static void on_durable(uv_poll_t *poll, int status, int events)
 static void on_tick(uv_timer_t *timer)
 {
     struct loop *loop = timer->data;
+    coldness_look(loop->server, &loop->dispatcher.disk_read_count); /* replies are sent from mapped files */
     gate_enter(&loop->server->gate, loop->index);
     loop->dispatcher.now_ms = server_now_ms();
     if (loop->waiting_count > 0 || loop->cron_count++ % TICKS_OF_A_LOOK == 0) {

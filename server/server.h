@@ -129,11 +129,12 @@ struct server {
     _Atomic uint32_t monitor_count;
     _Atomic uint64_t used_memory; /* what the process holds, mapped files left out; measured by cron */
     _Atomic uint64_t used_memory_peak;
-    _Atomic uint64_t disk_size;  /* of the store; measured by cron */
-    _Atomic uint64_t dirty;      /* changes since the last snapshot */
-    _Atomic bool is_cold;        /* the store may be larger than memory: reads must not wait for the disk */
-    _Atomic bool sync_failed;    /* the store takes no more writes */
-    _Atomic bool leaves_expired; /* a removal of an expired key has failed: commands leave them */
+    _Atomic uint64_t disk_size;   /* of the store; measured by cron */
+    _Atomic uint64_t dirty;       /* changes since the last snapshot */
+    _Atomic bool is_cold;         /* reads may meet the disk, and must not wait for it: coldness.h */
+    _Atomic uint64_t disk_met_ms; /* when something was last read from disk; 0: never */
+    _Atomic bool sync_failed;     /* the store takes no more writes */
+    _Atomic bool leaves_expired;  /* a removal of an expired key has failed: commands leave them */
     _Atomic bool stopping;
 
     struct server_private *own; /* server.c's */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "server/coldness.h"
 #include "server/log.h"
 #include "server/loop.h"
 
@@ -41,21 +42,12 @@ static void note_memory(struct server *server)
     if (memory > atomic_load(&server->used_memory_peak)) atomic_store(&server->used_memory_peak, memory);
 }
 
-/* Reads can meet the disk once the store is larger than what the page cache may hold of it. */
-static bool may_be_cold(uint64_t disk_size)
-{
-    const char *forced = getenv("STAVE_COLD_READS"); /* for tests: as if memory were small */
-    if (forced != NULL) return strcmp(forced, "yes") == 0;
-    const uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    return disk_size > memory / 2;
-}
-
 static void note_store(struct server *server)
 {
     struct stave_stats stats = {.size = sizeof stats};
     if (stave_stats(server->store, &stats) != STAVE_OK) return;
     atomic_store(&server->disk_size, stats.disk_size);
-    atomic_store(&server->is_cold, may_be_cold(stats.disk_size));
+    coldness_tick(server);
     if (stats.failed && !atomic_exchange(&server->sync_failed, true)) {
         log_write(LOG_WARNING,
                   "A sync of the store has failed: no more writes are taken until it is opened again.");

@@ -464,6 +464,25 @@ class Cold(unittest.TestCase):
         server.start()
         self.drop_pages(server)  # of what the start has read
 
+    def is_noticed(self, environment):
+        """Whether the disk is met beside the loop, sooner or later in 300 reads of cold values."""
+        with Server(environment=environment, io_threads=1, segment_size="1mb") as server:
+            with server.client() as client:
+                client.pipeline([("SET", f"k{i}", os.urandom(20000)) for i in range(300)])
+            self.start_cold(server)
+            with server.client() as client:
+                for i in range(300):
+                    self.assertEqual(20000, len(client("GET", f"k{i}")))
+                    if self.cold_reads(client) > 0:
+                        return True
+                    time.sleep(0.002)
+        return False
+
+    def test_a_read_that_waited_for_the_disk_lets_the_next_wait_beside_the_loop(self):
+        if not self.is_noticed({"STAVE_COLD_READS": "yes"}):
+            self.skipTest("the file system keeps its pages")
+        self.assertTrue(self.is_noticed({}))
+
     def reads_of_cold(self, server, name, rest, attempt):
         """How often a command of 20 keys waits for the disk; some share a page with another one's header."""
         self.start_cold(server)

@@ -54,9 +54,9 @@ static const struct directive_word access_words[] = {
     {                                                                                                        \
         name, alias, DIRECTIVE_IGNORED, DIRECTIVE_QUIET, 0, 0, 0, text, NULL, 0                              \
     }
-#define REFUSED(name, alias, text)                                                                           \
+#define REFUSED(name, alias, flags, text)                                                                    \
     {                                                                                                        \
-        name, alias, DIRECTIVE_REFUSED, NEVER, 0, 0, 0, text, NULL, 0                                        \
+        name, alias, DIRECTIVE_REFUSED, flags, 0, 0, 0, text, NULL, 0                                        \
     }
 
 const struct directive config_directives[] = {
@@ -239,14 +239,14 @@ const struct directive config_directives[] = {
     IGNORED("cluster-replica-no-failover", "cluster-slave-no-failover", "no"),
     IGNORED("cluster-replica-validity-factor", "cluster-slave-validity-factor", "10"),
     IGNORED("cluster-require-full-coverage", NULL, "yes"),
-    REFUSED("min-replicas-to-write", "min-slaves-to-write", "0"),
-    REFUSED("replicaof", "slaveof", ""),
-    REFUSED("cluster-enabled", NULL, "no"),
-    REFUSED("aclfile", NULL, ""),
-    REFUSED("user", NULL, ""),
-    REFUSED("rename-command", NULL, ""),
-    REFUSED("loadmodule", NULL, ""),
-    REFUSED("tls-port", NULL, "0"),
+    REFUSED("min-replicas-to-write", "min-slaves-to-write", 0, "0"),
+    REFUSED("replicaof", "slaveof", NEVER, ""),
+    REFUSED("cluster-enabled", NULL, NEVER, "no"),
+    REFUSED("aclfile", NULL, NEVER, ""),
+    REFUSED("user", NULL, NEVER, ""),
+    REFUSED("rename-command", NULL, NEVER, ""),
+    REFUSED("loadmodule", NULL, NEVER, ""),
+    REFUSED("tls-port", NULL, 0, "0"),
     IGNORED("tls-auth-clients", NULL, "yes"),
     IGNORED("tls-ca-cert-dir", NULL, ""),
     IGNORED("tls-ca-cert-file", NULL, ""),

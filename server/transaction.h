@@ -51,7 +51,7 @@ enum stave_status transaction_get_many(struct transaction *transaction, uint32_t
 
 enum stave_status transaction_put(struct transaction *transaction, uint32_t database, struct stave_bytes key,
                                   struct stave_bytes value, uint64_t expires_at_ms);
-/* Stage it only if the key is there (its item was found), so that nothing is written for what is absent. */
+/* Of a key that is not there it writes nothing, but touches its watchers. */
 enum stave_status transaction_delete(struct transaction *transaction, uint32_t database,
                                      struct stave_bytes key);
 /* The expiry alone (0: never) of a key that is there. */

@@ -121,7 +121,10 @@ static enum stave_status set_with(struct call *call, const struct string_options
     const bool is_refused = options->only_if_absent ? old.found : options->only_if_present && !old.found;
     if (!is_refused) {
         if (options->keep_ttl) expires_at_ms = old.expires_at_ms;
-        status = is_already_expired ? delete_found(call, &old) : put(call, 1, 2, expires_at_ms);
+        /* Who watches the key is told, even if it is absent before and after: it was there for no time. */
+        status = is_already_expired
+                     ? transaction_delete(call->transaction, call->database, call->arguments[1])
+                     : put(call, 1, 2, expires_at_ms);
         if (status != STAVE_OK) return status;
     }
     if (options->get)

@@ -229,6 +229,10 @@ class Watch(ServerTest):
             other("DEL", "k")
         self.assertIsNone(self.exec_after(change))
 
+    def test_a_key_set_with_an_expiry_that_is_past_aborts(self):
+        self.assertIsNone(self.exec_after(lambda other: other("SET", "k", "1", "PXAT", "1")))
+        self.assertEqual(0, self.client("DBSIZE"))
+
     def test_ones_own_change_aborts_too(self):
         self.client("WATCH", "k")
         self.client("SET", "k", "1")

@@ -8,8 +8,8 @@
  *       log ends (logend.c): nothing behind it was durable.
  *   L2  A write that waits for a sync of the log syncs its value beforehand, so that others who wait for the
  *       same sync need not wait for its bytes.
- *   L3  LARGE_UNSYNCED_MAX segments, whose files are kept open, wait for a sync at most, and those of the
- *       batches that writers are at.                                                                  (P11)
+ *   L3  LARGE_UNSYNCED_MAX segments, whose files are kept open, wait for a sync or are in one at most, and
+ *       those of the batches that writers are at.                                                     (P11)
  */
 #include "store/operation.h"
 
@@ -21,7 +21,8 @@
 
 #define WRITE_SIZE_MAX ((size_t)16 << 20)
 #define LARGE_UNSYNCED_MAX ((size_t)128)
-#define LARGE_UNSYNCED_ASK (LARGE_UNSYNCED_MAX / 4) /* from here on a sync is asked for */
+#define LARGE_UNSYNCED_ASK (LARGE_UNSYNCED_MAX / 4)  /* from here on a sync is asked for */
+#define LARGE_UNSYNCED_WAIT (LARGE_UNSYNCED_MAX / 2) /* and waited for: as many may be in the one under way */
 
 bool change_is_large(const struct store *store, const struct change *change)
 {
@@ -64,7 +65,7 @@ static enum stave_status wait_for_room(struct store *store, uint64_t capacity)
     const size_t unsynced_count = store->unsynced_large_count;
     mutex_unlock(&store->write_lock);
     const uint64_t newest = store_newest(store);
-    if (unsynced_count >= LARGE_UNSYNCED_MAX) return sync_to(store, newest);
+    if (unsynced_count >= LARGE_UNSYNCED_WAIT) return sync_to(store, newest);
     if (unsynced_count >= LARGE_UNSYNCED_ASK) sync_ask(store, newest);
     return STAVE_OK;
 }

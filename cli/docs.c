@@ -8,52 +8,14 @@
 #include <strings.h>
 
 #include "base/memory.h"
+#include "cli/docs_syntax.h"
+#include "cli/member.h"
 #include "cli/message.h"
 
 enum { NAME_SIZE_MAX = 128 };
 
 #define ANSWER_TIMEOUT_MS 3000.0
 #define ANSWER_MEMORY_MAX ((size_t)64 << 20)
-
-/* ------------------------------------------------------------------ values */
-
-static bool is_text(enum resp_type type)
-{
-    return type == RESP_BULK || type == RESP_SIMPLE || type == RESP_VERBATIM;
-}
-
-static bool is_value_text(const struct resp_reader *reader, uint32_t index, const char *text)
-{
-    const struct resp_value *const value = &reader->values[index];
-    if (!is_text(value->type) || value->text.size != strlen(text)) return false;
-    return memcmp(resp_text(reader, value).data, text, value->text.size) == 0;
-}
-
-static bool holds_pairs(const struct resp_value *value)
-{
-    return value->type == RESP_MAP || (value->type == RESP_ARRAY && value->elements.count % 2 == 0);
-}
-
-uint32_t docs_member(const struct resp_reader *reader, uint32_t map, const char *key)
-{
-    const struct resp_value *const value = &reader->values[map];
-    if (!holds_pairs(value)) return 0;
-    for (uint32_t i = map + 1; i < value->next; i = reader->values[reader->values[i].next].next) {
-        if (is_value_text(reader, i, key)) return reader->values[i].next;
-    }
-    return 0;
-}
-
-char *docs_text(const struct resp_reader *reader, uint32_t index)
-{
-    const struct resp_value *const value = &reader->values[index];
-    const struct stave_bytes text =
-        index > 0 && is_text(value->type) ? resp_text(reader, value) : stave_text("");
-    char *const copy = message_need(memory_alloc(text.size + 1));
-    memcpy(copy, text.data, text.size);
-    copy[text.size] = '\0';
-    return copy;
-}
 
 /* ------------------------------------------------------------------ commands */
 
@@ -71,19 +33,9 @@ static struct docs_command *add_command(struct docs *docs)
 /* "config|set" becomes "CONFIG SET". */
 static char *shown_name(const struct resp_reader *reader, uint32_t index)
 {
-    char *const name = docs_text(reader, index);
+    char *const name = member_text(reader, index);
     for (char *at = name; *at != '\0'; at++) *at = *at == '|' ? ' ' : (char)toupper((unsigned char)*at);
     return name;
-}
-
-static bool has_flag(const struct resp_reader *reader, uint32_t argument, const char *flag)
-{
-    const uint32_t flags = docs_member(reader, argument, "flags");
-    if (flags == 0 || !resp_is_aggregate(reader->values[flags].type)) return false;
-    for (uint32_t i = flags + 1; i < reader->values[flags].next; i = reader->values[i].next) {
-        if (is_value_text(reader, i, flag)) return true;
-    }
-    return false;
 }
 
 static void take_arguments(struct docs_command *command, const struct resp_reader *reader, uint32_t list)
@@ -93,7 +45,7 @@ static void take_arguments(struct docs_command *command, const struct resp_reade
     command->arguments = message_need(memory_alloc_zero(value->elements.count, sizeof(*command->arguments)));
     for (uint32_t i = list + 1; i < value->next; i = reader->values[i].next) {
         command->arguments[command->argument_count++] = (struct docs_argument){
-            .text = docs_syntax(reader, i), .is_optional = has_flag(reader, i, "optional")};
+            .text = docs_syntax(reader, i), .is_optional = member_has_flag(reader, i, "optional")};
     }
 }
 
@@ -101,17 +53,17 @@ static void take_command(struct docs *docs, const struct resp_reader *reader, ui
 {
     struct docs_command *const command = add_command(docs);
     command->name = shown_name(reader, name);
-    command->summary = docs_text(reader, docs_member(reader, map, "summary"));
-    command->since = docs_text(reader, docs_member(reader, map, "since"));
-    command->group = docs_text(reader, docs_member(reader, map, "group"));
-    take_arguments(command, reader, docs_member(reader, map, "arguments"));
+    command->summary = member_text(reader, member_of(reader, map, "summary"));
+    command->since = member_text(reader, member_of(reader, map, "since"));
+    command->group = member_text(reader, member_of(reader, map, "group"));
+    take_arguments(command, reader, member_of(reader, map, "arguments"));
 }
 
 /* Names and maps in turn. */
 static void take_commands(struct docs *docs, const struct resp_reader *reader, uint32_t list)
 {
     const struct resp_value *const value = &reader->values[list];
-    if (!holds_pairs(value)) return;
+    if (!member_holds_pairs(value)) return;
     for (uint32_t name = list + 1; name < value->next;) {
         const uint32_t map = reader->values[name].next;
         take_command(docs, reader, name, map);
@@ -124,7 +76,7 @@ static void take_subcommands(struct docs *docs, const struct resp_reader *reader
     const struct resp_value *const value = &reader->values[list];
     for (uint32_t name = list + 1; name < value->next;) {
         const uint32_t map = reader->values[name].next;
-        const uint32_t subcommands = docs_member(reader, map, "subcommands");
+        const uint32_t subcommands = member_of(reader, map, "subcommands");
         if (subcommands > 0) take_commands(docs, reader, subcommands);
         name = reader->values[map].next;
     }
@@ -144,7 +96,7 @@ bool docs_load(struct docs *docs, struct connection *connection)
     if (connection_receive(connection, ANSWER_TIMEOUT_MS) != CONNECTION_OK) return false;
     const struct resp_value *const reply = resp_reply(reader);
     const uint32_t index = (uint32_t)(reply - reader->values);
-    if (!holds_pairs(reply)) return false;
+    if (!member_holds_pairs(reply)) return false;
     take_commands(docs, reader, index);
     take_subcommands(docs, reader, index);
     if (docs->count > 0) qsort(docs->commands, docs->count, sizeof(*docs->commands), compare_commands);

@@ -7,7 +7,6 @@
 #include <stddef.h>
 
 #include "cli/connection.h"
-#include "net/resp_value.h"
 
 struct docs_argument {
     char *text; /* "key", "[EX seconds | PX milliseconds]" */
@@ -36,14 +35,5 @@ void docs_free(struct docs *docs);
 /* The command that the first words name, with its subcommand if there is one; NULL if there is none. */
 const struct docs_command *docs_find(const struct docs *docs, const struct stave_bytes *words, size_t count,
                                      size_t *ret_words_used);
-
-/* docs_syntax.c: an argument of COMMAND DOCS as text; the caller frees it with memory_free(). */
-char *docs_syntax(const struct resp_reader *reader, uint32_t argument);
-
-/* The value of a key in a map, or in an array of keys and values; 0 if there is none. */
-uint32_t docs_member(const struct resp_reader *reader, uint32_t map, const char *key);
-
-/* A copy of a text value as a string; "" for index 0. */
-char *docs_text(const struct resp_reader *reader, uint32_t index);
 
 #endif

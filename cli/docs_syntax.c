@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * An argument as Redis' pages write it: tokens in capitals, [] optional, | one of, ... once more. Arguments
- * hold arguments: those that have begun are kept on a stack of a stated depth.
- */
-#include <stdlib.h>
+/* Arguments hold arguments: those that have begun are kept on a stack of a stated depth. */
+#include "cli/docs_syntax.h"
+
 #include <string.h>
 
 #include "base/memory.h"
-#include "cli/docs.h"
+#include "cli/member.h"
 #include "cli/message.h"
 
 enum { SYNTAX_DEPTH_MAX = 16 };
@@ -30,32 +28,11 @@ static void append(struct buffer *out, const char *text)
     (void)message_need(buffer_append(out, text, strlen(text)) == STAVE_OK ? out : NULL);
 }
 
-static bool has_flag(const struct resp_reader *reader, uint32_t argument, const char *flag)
-{
-    const uint32_t flags = docs_member(reader, argument, "flags");
-    if (flags == 0 || !resp_is_aggregate(reader->values[flags].type)) return false;
-    for (uint32_t i = flags + 1; i < reader->values[flags].next; i = reader->values[i].next) {
-        char *const text = docs_text(reader, i);
-        const bool is_same = strcmp(text, flag) == 0;
-        memory_free(text);
-        if (is_same) return true;
-    }
-    return false;
-}
-
-static bool member_is(const struct resp_reader *reader, uint32_t argument, const char *key, const char *text)
-{
-    char *const member = docs_text(reader, docs_member(reader, argument, key));
-    const bool is_same = strcmp(member, text) == 0;
-    memory_free(member);
-    return is_same;
-}
-
 static void append_name(const struct resp_reader *reader, uint32_t argument, struct buffer *out)
 {
-    uint32_t name = docs_member(reader, argument, "display_text");
-    if (name == 0) name = docs_member(reader, argument, "name");
-    char *const text = docs_text(reader, name);
+    uint32_t name = member_of(reader, argument, "display_text");
+    if (name == 0) name = member_of(reader, argument, "name");
+    char *const text = member_text(reader, name);
     append(out, text);
     memory_free(text);
 }
@@ -64,18 +41,18 @@ static void append_name(const struct resp_reader *reader, uint32_t argument, str
 static struct argument begin(const struct resp_reader *reader, uint32_t index, struct buffer *out)
 {
     struct argument argument = {
-        .is_optional = has_flag(reader, index, "optional"),
-        .is_multiple = has_flag(reader, index, "multiple"),
-        .repeats_token = has_flag(reader, index, "multiple_token"),
+        .is_optional = member_has_flag(reader, index, "optional"),
+        .is_multiple = member_has_flag(reader, index, "multiple"),
+        .repeats_token = member_has_flag(reader, index, "multiple_token"),
         .separator = member_is(reader, index, "type", "oneof") ? " | " : " ",
     };
-    const uint32_t token = docs_member(reader, index, "token");
-    const uint32_t inner = docs_member(reader, index, "arguments");
+    const uint32_t token = member_of(reader, index, "token");
+    const uint32_t inner = member_of(reader, index, "arguments");
     const bool is_token_alone = member_is(reader, index, "type", "pure-token");
     if (argument.is_optional) append(out, "[");
     argument.token_start = out->size;
     if (token > 0) {
-        argument.token = docs_text(reader, token);
+        argument.token = member_text(reader, token);
         append(out, *argument.token == '\0' ? "\"\"" : argument.token);
         if (!is_token_alone) append(out, " ");
     }

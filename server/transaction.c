@@ -3,7 +3,6 @@
 #include "server/transaction.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -13,9 +12,6 @@
 #define KEPT_CAPACITY_MAX ((size_t)1024) /* arrays above this are freed at the reset */
 #define ARENA_SIZE_BASE                                                                                      \
     (UINT64_C(1) << 30) /* computed for one transaction, beside two of the largest values */
-#define ARENA_UNUSED_SIZE ((size_t)64 << 20) /* may lie about before it is looked for */
-#define SCAN_DAMAGE_COUNT_MAX 1000
-#define SCAN_STEP_COUNT_MAX 256 /* of a cursor without a key, in one call */
 
 bool transaction_reserve(void **array, size_t count, size_t *capacity, size_t element_size)
 {
@@ -86,14 +82,7 @@ void transaction_reset(struct transaction *transaction)
     transaction->hit_count = 0;
     transaction->miss_count = 0;
     transaction->walk = (struct transaction_walk){.is_wanted = false};
-    while (transaction->arena != NULL) {
-        struct arena_block *block = transaction->arena;
-        transaction->arena = block->next;
-        memory_free(block);
-    }
-    transaction->arena_block_count = 0;
-    transaction->arena_size = 0;
-    transaction->arena_used = 0;
+    arena_clear(&transaction->arena);
 }
 
 /* ------------------------------------------------------------------ memory */
@@ -101,78 +90,20 @@ void transaction_reset(struct transaction *transaction)
 void *transaction_alloc(struct transaction *transaction, size_t size)
 {
     const uint64_t size_max = ARENA_SIZE_BASE + 2 * (uint64_t)transaction->server->config.proto_max_bulk_len;
-    if (size > size_max || transaction->arena_size > size_max - size) return NULL;
-    struct arena_block *block = memory_alloc(sizeof *block + size);
-    if (block == NULL) return NULL;
-    block->next = transaction->arena;
-    block->size = size;
-    block->is_used = false;
-    transaction->arena = block;
-    transaction->arena_block_count++;
-    transaction->arena_size += sizeof *block + size;
-    return block->bytes;
-}
-
-static int compare_blocks(const void *a, const void *b)
-{
-    const uintptr_t first = (uintptr_t) * (struct arena_block *const *)a;
-    const uintptr_t second = (uintptr_t) * (struct arena_block *const *)b;
-    return first < second ? -1 : first > second;
-}
-
-/* Marks the block that the bytes lie in, if any. */
-static void mark_block(struct arena_block **blocks, size_t count, struct stave_bytes bytes)
-{
-    size_t low = 0; /* blocks before it begin at the bytes or before them */
-    while (low < count) {
-        const size_t middle = (low + count) / 2;
-        if ((uintptr_t)blocks[middle]->bytes <= (uintptr_t)bytes.data)
-            low = middle + 1;
-        else
-            count = middle;
-    }
-    if (low == 0) return;
-    struct arena_block *block = blocks[low - 1];
-    if ((uintptr_t)bytes.data - (uintptr_t)block->bytes <= block->size) block->is_used = true;
-}
-
-static void free_unused(struct transaction *transaction)
-{
-    struct arena_block **link = &transaction->arena;
-    while (*link != NULL) {
-        struct arena_block *block = *link;
-        if (block->is_used) {
-            block->is_used = false;
-            link = &block->next;
-            continue;
-        }
-        *link = block->next;
-        transaction->arena_block_count--;
-        transaction->arena_size -= sizeof *block + block->size;
-        memory_free(block);
-    }
+    return arena_alloc(&transaction->arena, size, size_max);
 }
 
 void transaction_collect(struct transaction *transaction)
 {
-    const size_t used = transaction->arena_used;
-    const size_t more = used > ARENA_UNUSED_SIZE ? used : ARENA_UNUSED_SIZE;
-    if (transaction->arena_size - used < more) return;
-    const size_t count = transaction->arena_block_count;
-    struct arena_block **blocks = memory_alloc(count * sizeof(struct arena_block *));
-    if (blocks == NULL) return; /* later, perhaps */
-
-    struct arena_block *block = transaction->arena;
-    for (size_t i = 0; i < count; i++, block = block->next) blocks[i] = block;
-    qsort(blocks, count, sizeof blocks[0], compare_blocks);
+    if (!arena_begin_marking(&transaction->arena)) return;
     for (size_t i = 0; i < transaction->staged_count; i++) {
-        mark_block(blocks, count, transaction->staged[i].key);
-        mark_block(blocks, count, transaction->staged[i].value);
+        arena_mark(&transaction->arena, transaction->staged[i].key);
+        arena_mark(&transaction->arena, transaction->staged[i].value);
     }
-    memory_free(blocks);
-    free_unused(transaction);
-    transaction->arena_used = transaction->arena_size;
+    arena_end_marking(&transaction->arena);
 }
+
+/* ------------------------------------------------------------------ what the dispatcher and the reply ask */
 
 uint64_t transaction_seen(const struct transaction *transaction)
 {
@@ -315,7 +246,7 @@ static struct item item_of_view(const struct stave_view *view)
                          .expires_at_ms = view->expires_at_ms};
 }
 
-static bool is_expired(const struct transaction *transaction, uint64_t expires_at_ms)
+bool transaction_is_expired(const struct transaction *transaction, uint64_t expires_at_ms)
 {
     return expires_at_ms != 0 && expires_at_ms <= transaction->mode.now_ms;
 }
@@ -324,7 +255,7 @@ static bool is_expired(const struct transaction *transaction, uint64_t expires_a
 static bool note_expired(struct transaction *transaction, uint32_t space, struct stave_bytes key,
                          uint64_t sequence, uint64_t expires_at_ms)
 {
-    if (!is_expired(transaction, expires_at_ms)) return false;
+    if (!transaction_is_expired(transaction, expires_at_ms)) return false;
     if (transaction->expired_count < TRANSACTION_EXPIRED_COUNT_MAX &&
         transaction_reserve((void **)&transaction->expired, transaction->expired_count,
                             &transaction->expired_capacity, sizeof *transaction->expired)) {
@@ -384,10 +315,9 @@ static enum stave_status read_store(struct transaction *transaction, const struc
     return note_read(transaction, database, key, ret_item->sequence);
 }
 
-/* What a staged put shows; nothing if it is a delete or has expired. */
-static struct item item_of_staged(const struct transaction *transaction, const struct staged *staged)
+struct item transaction_staged_item(const struct transaction *transaction, const struct staged *staged)
 {
-    if (staged->kind == STAGED_DELETE || is_expired(transaction, staged->expires_at_ms)) {
+    if (staged->kind == STAGED_DELETE || transaction_is_expired(transaction, staged->expires_at_ms)) {
         return (struct item){0};
     }
     return (struct item){.found = true,
@@ -420,7 +350,7 @@ static enum stave_status get(struct transaction *transaction, uint32_t database,
         const enum stave_status status = settle_expire(transaction, &mapping, staged);
         if (status != STAVE_OK) return status;
     }
-    *ret_item = item_of_staged(transaction, staged);
+    *ret_item = transaction_staged_item(transaction, staged);
     return STAVE_OK;
 }
 
@@ -578,189 +508,5 @@ enum stave_status transaction_get_many(struct transaction *transaction, uint32_t
 done:
     memory_free(views);
     memory_free(statuses);
-    return status;
-}
-
-/* ------------------------------------------------------------------ all keys */
-
-static bool is_stored(struct stave *store, struct stave_bytes key, uint64_t now_ms)
-{
-    const struct stave_read read = {.now_ms = now_ms};
-    struct stave_info info;
-    return stave_info_with(store, key, &read, &info) == STAVE_OK;
-}
-
-enum stave_status transaction_count(struct transaction *transaction, uint32_t database, uint64_t *ret_count)
-{
-    const struct mapping mapping = transaction_mapping(transaction, database);
-    struct stave *store = transaction->server->databases[mapping.space];
-    int64_t count = mapping.is_flushed ? 0 : (int64_t)stave_count(store);
-    for (size_t i = 0; i < transaction->staged_count; i++) {
-        const struct staged *staged = &transaction->staged[i];
-        if (staged->number != mapping.number || staged->kind > STAGED_DELETE) continue;
-        const bool was = !mapping.is_flushed && is_stored(store, staged->key, EXPIRED_TOO);
-        count += (staged->kind == STAGED_PUT ? 1 : 0) - (was ? 1 : 0);
-    }
-    transaction_see_all(transaction);
-    *ret_count = count > 0 ? (uint64_t)count : 0;
-    return STAVE_OK;
-}
-
-/* Keys that are staged and not in the store. */
-static enum stave_status scan_staged(struct transaction *transaction, const struct mapping *mapping,
-                                     transaction_key_call call, void *context)
-{
-    for (size_t i = 0; i < transaction->staged_count; i++) {
-        const struct staged *staged = &transaction->staged[i];
-        if (staged->number != mapping->number || staged->kind != STAGED_PUT) continue;
-        struct stave *store = transaction->server->databases[mapping->space];
-        if (!mapping->is_flushed && is_stored(store, staged->key, transaction->mode.now_ms)) continue;
-        const struct item item = item_of_staged(transaction, staged);
-        if (!item.found) continue;
-        const enum stave_status status = call(context, staged->key, &item);
-        if (status != STAVE_OK) return status;
-    }
-    return STAVE_OK;
-}
-
-static enum stave_status scan_entry(struct transaction *transaction, const struct mapping *mapping,
-                                    const struct stave_entry *entry, transaction_key_call call, void *context)
-{
-    struct item item = {.found = true,
-                        .value_size = entry->value_size,
-                        .sequence = entry->sequence,
-                        .expires_at_ms = entry->expires_at_ms};
-    const struct staged *staged = transaction_find_staged(transaction, mapping->number, entry->key);
-    if (staged != NULL && staged->kind == STAGED_EXPIRE)
-        item.expires_at_ms = staged->expires_at_ms;
-    else if (staged != NULL)
-        item = item_of_staged(transaction, staged);
-    if (!item.found || is_expired(transaction, item.expires_at_ms)) return STAVE_OK;
-    return call(context, entry->key, &item);
-}
-
-/* What comes next is on disk: the walk goes as far as it came, and waits only if that is nowhere. */
-static enum stave_status stop_walk(struct transaction *transaction, uint32_t space, uint64_t began,
-                                   const struct stave_cursor *keys)
-{
-    const uint64_t position = stave_cursor_position(keys);
-    if (position != began) return STAVE_OK;
-    transaction->walk = (struct transaction_walk){.is_wanted = true, .space = space, .position = position};
-    return STAVE_WOULD_BLOCK;
-}
-
-static enum stave_status scan(struct transaction *transaction, uint32_t database, uint64_t *cursor,
-                              size_t count_wanted, transaction_key_call call, void *context)
-{
-    const struct mapping mapping = transaction_mapping(transaction, database);
-    enum stave_status status = STAVE_OK;
-    if (*cursor == 0) status = scan_staged(transaction, &mapping, call, context);
-    if (status != STAVE_OK) return status;
-    if (mapping.is_flushed) {
-        *cursor = 0;
-        return STAVE_OK;
-    }
-
-    struct stave_cursor *keys = NULL;
-    status = stave_cursor_open(transaction->server->databases[mapping.space], *cursor, stave_bytes(NULL, 0),
-                               STAVE_CURSOR_KEYS | STAVE_CURSOR_STEPS |
-                                   (transaction->mode.may_wait ? 0 : (uint32_t)STAVE_CURSOR_NO_WAIT),
-                               &keys);
-    if (status != STAVE_OK) return status;
-    stave_cursor_as_of(keys, transaction->mode.now_ms);
-    size_t seen = 0;
-    size_t damage_count = 0;
-    size_t step_count = 0;
-    while (status == STAVE_OK) {
-        struct stave_entry entry;
-        status = stave_cursor_next(keys, &entry);
-        if (status == STAVE_OK) {
-            seen++;
-            status = scan_entry(transaction, &mapping, &entry, call, context);
-        } else if (status == STAVE_CORRUPT && ++damage_count < SCAN_DAMAGE_COUNT_MAX) {
-            status = STAVE_OK;
-        } else if (status == STAVE_STEP) {
-            status = STAVE_OK;
-            if (seen >= count_wanted || ++step_count >= SCAN_STEP_COUNT_MAX) break;
-        }
-    }
-    if (status == STAVE_WOULD_BLOCK) status = stop_walk(transaction, mapping.space, *cursor, keys);
-    if (status == STAVE_OK || status == STAVE_END) {
-        *cursor = status == STAVE_END ? 0 : stave_cursor_position(keys);
-        status = STAVE_OK;
-    }
-    stave_cursor_close(keys);
-    return status;
-}
-
-enum stave_status transaction_scan(struct transaction *transaction, uint32_t database, uint64_t *cursor,
-                                   size_t count_wanted, transaction_key_call call, void *context)
-{
-    const enum stave_status status = scan(transaction, database, cursor, count_wanted, call, context);
-    transaction_see_all(transaction);
-    return status;
-}
-
-/* Any staged key that is there. */
-static enum stave_status random_staged(struct transaction *transaction, uint32_t number,
-                                       struct stave_value *ret_key)
-{
-    for (size_t i = 0; i < transaction->staged_count; i++) {
-        const struct staged *staged = &transaction->staged[i];
-        if (staged->number != number || !item_of_staged(transaction, staged).found) continue;
-        char *copy = memory_alloc(staged->key.size + 1);
-        if (copy == NULL) return STAVE_NO_MEMORY;
-        if (staged->key.size > 0) memcpy(copy, staged->key.data, staged->key.size);
-        copy[staged->key.size] = 0;
-        *ret_key = (struct stave_value){.data = copy, .size = staged->key.size};
-        return STAVE_OK;
-    }
-    return STAVE_NOT_FOUND;
-}
-
-/* Where it may not wait, the pool brings one; which key it is may change meanwhile, not that it is there. */
-static enum stave_status random_stored(struct transaction *transaction, uint32_t space,
-                                       struct stave_value *ret_key)
-{
-    struct stave *store = transaction->server->databases[space];
-    if (transaction->mode.may_wait) return stave_random_key(store, ret_key);
-    if (stave_count(store) == 0) return STAVE_NOT_FOUND;
-    struct stave_value key = transaction->random;
-    transaction->random.data = NULL;
-    if (key.data != NULL && transaction->random_space == space &&
-        is_stored(store, stave_bytes(key.data, key.size), transaction->mode.now_ms)) {
-        *ret_key = key;
-        return STAVE_OK;
-    }
-    stave_free(key.data);
-    transaction->walk = (struct transaction_walk){.is_wanted = true, .is_random = true, .space = space};
-    return STAVE_WOULD_BLOCK;
-}
-
-static enum stave_status random_key(struct transaction *transaction, uint32_t database,
-                                    struct stave_value *ret_key)
-{
-    const struct mapping mapping = transaction_mapping(transaction, database);
-    for (int tries = 0; tries < 100 && !mapping.is_flushed; tries++) {
-        struct stave_value key;
-        const enum stave_status status = random_stored(transaction, mapping.space, &key);
-        if (status == STAVE_NOT_FOUND) break;
-        if (status != STAVE_OK) return status;
-        const struct staged *staged =
-            transaction_find_staged(transaction, mapping.number, stave_bytes(key.data, key.size));
-        if (staged == NULL || staged->kind == STAGED_EXPIRE || item_of_staged(transaction, staged).found) {
-            *ret_key = key;
-            return STAVE_OK;
-        }
-        stave_free(key.data);
-    }
-    return random_staged(transaction, mapping.number, ret_key);
-}
-
-enum stave_status transaction_random_key(struct transaction *transaction, uint32_t database,
-                                         struct stave_value *ret_key)
-{
-    const enum stave_status status = random_key(transaction, database, ret_key);
-    transaction_see_all(transaction);
     return status;
 }

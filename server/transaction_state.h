@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The inside of a transaction, shared by its reads (transaction.c), its staged writes (staging.c) and its
- * commit (commit.c).
+ * The inside of a transaction, shared by its reads (transaction.c), its walks over databases (walking.c), its
+ * staged writes (staging.c) and its commit (commit.c).
  *
  *   TS1  A database that was flushed or swapped in the transaction is seen through its `mapping`: which space
  *        its unstaged keys come from (or none), and a number of its own under which writes are staged.
@@ -11,6 +11,7 @@
 #ifndef STAVE_SERVER_TRANSACTION_STATE_H
 #define STAVE_SERVER_TRANSACTION_STATE_H
 
+#include "server/arena.h"
 #include "server/server.h"
 #include "server/transaction.h"
 #include "stave.h"
@@ -51,13 +52,6 @@ struct held_view {
     bool is_taken; /* by a reply */
 };
 
-struct arena_block {
-    struct arena_block *next;
-    size_t size;
-    bool is_used; /* transaction_collect()'s: a staged write refers to it */
-    _Alignas(16) uint8_t bytes[];
-};
-
 struct transaction {
     struct server *server;
     struct transaction_mode mode;
@@ -83,10 +77,7 @@ struct transaction {
     struct transaction_walk walk; /* wanted from disk */
     struct stave_value random;    /* brought from disk, kept over a reset; data NULL: none */
     uint32_t random_space;
-    struct arena_block *arena;
-    size_t arena_block_count;
-    size_t arena_size;
-    size_t arena_used; /* found in use by the last transaction_collect() */
+    struct arena arena; /* of transaction_alloc() */
     struct stave_batch *batch;
 };
 
@@ -95,6 +86,10 @@ struct mapping transaction_mapping(const struct transaction *transaction, uint32
 /* The staged entry of a key, or NULL. */
 struct staged *transaction_find_staged(const struct transaction *transaction, uint32_t number,
                                        struct stave_bytes key);
+/* T4 */
+bool transaction_is_expired(const struct transaction *transaction, uint64_t expires_at_ms);
+/* What a staged put shows; nothing if it is a delete or has expired. */
+struct item transaction_staged_item(const struct transaction *transaction, const struct staged *staged);
 /* Room for one more element; false: no memory. */
 bool transaction_reserve(void **array, size_t count, size_t *capacity, size_t element_size);
 

@@ -63,49 +63,6 @@ void dispatcher_begin(struct dispatcher *dispatcher)
     read_clock(dispatcher, dispatcher->command_at_us);
 }
 
-/* ------------------------------------------------------------------ statistics */
-
-static void count_kind(struct loop_stats *stats, const char *kind)
-{
-    for (size_t i = 0; i < stats->error_count; i++) {
-        if (strcmp(stats->errors[i].kind, kind) == 0) {
-            stats->errors[i].count++;
-            return;
-        }
-    }
-    if (stats->error_count == SERVER_ERROR_KIND_COUNT_MAX) return;
-    struct error_stats *added = &stats->errors[stats->error_count++];
-    (void)snprintf(added->kind, sizeof added->kind, "%s", kind);
-    added->count = 1;
-}
-
-/* Once they are counted, none is left: those of an EXEC's commands are theirs, and not its own. */
-static void count_errors(struct loop_stats *stats, struct reply *reply)
-{
-    if (reply->error_count == 0) return;
-    stats->error_replies += reply->error_count;
-    count_kind(stats, reply->error_kind);
-    reply->error_count = 0;
-}
-
-void dispatch_count_errors(struct dispatcher *dispatcher)
-{
-    count_errors(&dispatcher->stats, &dispatcher->reply);
-}
-
-/* A command that ran, alone or in an EXEC. */
-static void count_call(struct loop_stats *all, size_t number, uint64_t duration_us, struct reply *reply)
-{
-    struct command_stats *stats = &all->commands[number];
-    all->commands_processed++;
-    stats->call_count++;
-    stats->time_us += duration_us;
-    stats->failed_count += reply->error_count > 0;
-    const int bucket = duration_us == 0 ? 0 : 63 - __builtin_clzll(duration_us);
-    stats->histogram[bucket < COMMAND_STATS_RANGE_COUNT ? bucket : COMMAND_STATS_RANGE_COUNT - 1]++;
-    count_errors(all, reply);
-}
-
 /* ------------------------------------------------------------------ what is refused */
 
 /* "'a' 'b' ": the arguments as the error on an unknown command shows them. */
@@ -237,7 +194,7 @@ static enum dispatch_outcome refuse(struct run *run)
 {
     if ((run->client->flags & CLIENT_MULTI) != 0) run->client->flags |= CLIENT_DIRTY_EXEC;
     if (run->command != NULL) run->dispatcher->stats.commands[run->number].rejected_count++;
-    dispatch_count_errors(run->dispatcher);
+    stats_count_errors(&run->dispatcher->stats, &run->dispatcher->reply);
     if ((run->client->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) != 0) {
         reply_take_back(&run->dispatcher->reply, run->mark);
     }
@@ -400,7 +357,7 @@ static void finish(struct run *run, struct call *call)
     if (dispatcher->server->loop_count > 1 || now_us - dispatcher->now_at_us >= US_PER_MS)
         read_clock(dispatcher, now_us);
     if (duration_us >= COLDNESS_WAIT_US) coldness_look(dispatcher->server, &dispatcher->disk_read_count);
-    count_call(&dispatcher->stats, run->number, duration_us, &dispatcher->reply);
+    stats_count_call(&dispatcher->stats, run->number, duration_us, &dispatcher->reply);
     if (dispatcher->server->hooks.executed != NULL) dispatcher->server->hooks.executed(call, duration_us);
     if (call->ends_multi) client_discard(client);
     if ((client->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) != 0) {
@@ -580,7 +537,7 @@ enum stave_status dispatch_queued(struct call *exec, struct queued_command *queu
     }
     if ((queued->command->flags & COMMAND_EXCLUSIVE) != 0) transaction_see_all(call.transaction);
     const uint64_t duration_us = server_monotonic_us() - begin_us;
-    count_call(client_stats(exec->client), command_number(queued->command), duration_us, exec->reply);
+    stats_count_call(client_stats(exec->client), command_number(queued->command), duration_us, exec->reply);
     if (server->hooks.executed != NULL) server->hooks.executed(&call, duration_us);
     queued->has_run = true;
     queued->database = call.database;

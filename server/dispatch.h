@@ -74,7 +74,4 @@ enum stave_status dispatch_queued(struct call *exec, struct queued_command *queu
 size_t dispatch_keys(const struct stave_bytes *arguments, size_t argument_count, struct stave_bytes *ret_keys,
                      size_t capacity);
 
-/* An error reply from elsewhere than a command counts as well. */
-void dispatch_count_errors(struct dispatcher *dispatcher);
-
 #endif

@@ -160,72 +160,15 @@ void server_stop(struct server *server, int exit_code)
 
 /* ------------------------------------------------------------------ counters */
 
-static void add_errors(struct loop_stats *sum, const struct loop_stats *stats)
-{
-    for (size_t i = 0; i < stats->error_count; i++) {
-        size_t at = 0;
-        while (at < sum->error_count && strcmp(sum->errors[at].kind, stats->errors[i].kind) != 0) at++;
-        if (at == SERVER_ERROR_KIND_COUNT_MAX) continue;
-        if (at == sum->error_count)
-            sum->errors[sum->error_count++] = stats->errors[i];
-        else
-            sum->errors[at].count += stats->errors[i].count;
-    }
-}
-
-static void add_commands(struct command_stats *sums, const struct command_stats *stats)
-{
-    for (size_t i = 0; i < command_number_count(); i++) {
-        sums[i].call_count += stats[i].call_count;
-        sums[i].time_us += stats[i].time_us;
-        sums[i].rejected_count += stats[i].rejected_count;
-        sums[i].failed_count += stats[i].failed_count;
-        for (size_t j = 0; j < COMMAND_STATS_RANGE_COUNT; j++) {
-            sums[i].histogram[j] += stats[i].histogram[j];
-        }
-    }
-}
-
-static void add_stats(struct loop_stats *sum, const struct loop_stats *stats)
-{
-    sum->connections_received += stats->connections_received;
-    sum->commands_processed += stats->commands_processed;
-    sum->input_size += stats->input_size;
-    sum->output_size += stats->output_size;
-    sum->reads_processed += stats->reads_processed;
-    sum->writes_processed += stats->writes_processed;
-    sum->keyspace_hits += stats->keyspace_hits;
-    sum->keyspace_misses += stats->keyspace_misses;
-    sum->expired_keys += stats->expired_keys;
-    sum->error_replies += stats->error_replies;
-    sum->evicted_clients += stats->evicted_clients;
-    sum->query_limit_disconnections += stats->query_limit_disconnections;
-    sum->output_limit_disconnections += stats->output_limit_disconnections;
-    sum->conflict_retries += stats->conflict_retries;
-    sum->cold_reads += stats->cold_reads;
-    sum->withheld_replies += stats->withheld_replies;
-    add_errors(sum, stats);
-    if (sum->commands != NULL) add_commands(sum->commands, stats->commands);
-}
-
 void server_stats(const struct server *server, struct loop_stats *ret_stats)
 {
-    struct command_stats *commands = ret_stats->commands;
-    memset(ret_stats, 0, sizeof *ret_stats);
-    ret_stats->commands = commands;
-    if (commands != NULL) memset(commands, 0, command_number_count() * sizeof *commands);
-    for (size_t i = 0; i < server->loop_count; i++) add_stats(ret_stats, &server->loops[i]->dispatcher.stats);
+    stats_clear(ret_stats);
+    for (size_t i = 0; i < server->loop_count; i++) stats_add(ret_stats, &server->loops[i]->dispatcher.stats);
 }
 
 void server_reset_stats(struct server *server)
 {
-    for (size_t i = 0; i < server->loop_count; i++) {
-        struct loop_stats *stats = &server->loops[i]->dispatcher.stats;
-        struct command_stats *commands = stats->commands;
-        memset(stats, 0, sizeof *stats);
-        memset(commands, 0, command_number_count() * sizeof *commands);
-        stats->commands = commands;
-    }
+    for (size_t i = 0; i < server->loop_count; i++) stats_clear(&server->loops[i]->dispatcher.stats);
     struct stave_stats store = {.size = sizeof store};
     if (stave_stats(server->store, &store) == STAVE_OK) server->expired_before = store.expired_count;
     atomic_store(&server->rejected_connections, 0);

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The server: what all of its modules share.
- *
- *   V1  Fields are set before the loops start and constant then, unless a comment says who may change them.
- *   V2  Counters are kept by each loop for itself (struct loop_stats) and added up under the exclusive gate.
+ * The server: what all of its modules share. Fields are set before the loops start and constant then, unless
+ * a comment says who may change them.
  */
 #ifndef STAVE_SERVER_SERVER_H
 #define STAVE_SERVER_SERVER_H
@@ -18,59 +16,13 @@
 #include "server/config.h"
 #include "server/expiry.h"
 #include "server/gate.h"
+#include "server/stats.h"
 #include "stave.h"
 
 struct call;
 struct idle;
 struct loop;
 struct watch_table;
-
-#define SERVER_ERROR_KIND_COUNT_MAX ((size_t)128)
-#define SERVER_ERROR_KIND_SIZE ((size_t)32)
-#define COMMAND_STATS_RANGE_COUNT 32
-
-/* Of one command or subcommand, at its command_number(). */
-struct command_stats {
-    uint64_t call_count;
-    uint64_t time_us;
-    uint64_t rejected_count;                       /* before it ran: arity, password, memory */
-    uint64_t failed_count;                         /* answered with an error */
-    uint64_t histogram[COMMAND_STATS_RANGE_COUNT]; /* calls by floor(log2(microseconds)) */
-};
-
-/* The most microseconds of range `i` of a histogram. */
-static inline uint64_t command_stats_limit_us(size_t i)
-{
-    return (UINT64_C(2) << i) - 1;
-}
-
-/* Error replies by their first word: "ERR", "WRONGTYPE". */
-struct error_stats {
-    char kind[SERVER_ERROR_KIND_SIZE];
-    uint64_t count;
-};
-
-struct loop_stats {
-    uint64_t connections_received;
-    uint64_t commands_processed;
-    uint64_t input_size;
-    uint64_t output_size;
-    uint64_t reads_processed;
-    uint64_t writes_processed;
-    uint64_t keyspace_hits;
-    uint64_t keyspace_misses;
-    uint64_t expired_keys; /* removed by commands that met them */
-    uint64_t error_replies;
-    uint64_t evicted_clients;
-    uint64_t query_limit_disconnections;
-    uint64_t output_limit_disconnections;
-    uint64_t conflict_retries;
-    uint64_t cold_reads;
-    uint64_t withheld_replies;      /* that waited for a sync */
-    struct command_stats *commands; /* command_number_count() of them */
-    struct error_stats errors[SERVER_ERROR_KIND_COUNT_MAX];
-    size_t error_count;
-};
 
 /* CLIENT PAUSE; changed under the exclusive gate. */
 struct server_pause {

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "server/idle.h"
 #include "server/log.h"
+#include "server/lookahead.h"
 #include "server/transaction.h"
 #include "server/watch.h"
 
@@ -355,8 +356,8 @@ static void prefetch_slice(struct connection *connection)
     for (size_t i = 0; i < loop->request_count && count < PREFETCH_KEY_COUNT_MAX; i++) {
         const struct parsed_request *request = &loop->requests[i];
         if (request->argument_count < 2) continue;
-        count += dispatch_keys(&loop->arguments[request->first_argument], request->argument_count,
-                               keys + count, PREFETCH_KEY_COUNT_MAX - count);
+        count += lookahead_keys(&loop->arguments[request->first_argument], request->argument_count,
+                                keys + count, PREFETCH_KEY_COUNT_MAX - count);
     }
     struct server *server = connection->client.server;
     const uint32_t database = connection->client.database;

@@ -59,19 +59,7 @@ void dispatcher_begin(struct dispatcher *dispatcher);
 enum dispatch_outcome dispatch(struct dispatcher *dispatcher, struct client *client,
                                const struct request *request);
 
-/*
- * Notes which keys of a command, by its key specs, have to be brought from disk; may be called where it may
- * not wait. STAVE_WOULD_BLOCK: some have.
- */
-enum stave_status dispatch_seek(struct transaction *transaction, uint32_t database,
-                                const struct command *command, const struct stave_bytes *arguments,
-                                size_t argument_count);
-
 /* A command of an EXEC, on the transaction and reply of `exec`. Result as of a command's function. */
 enum stave_status dispatch_queued(struct call *exec, struct queued_command *queued);
-
-/* Keys of a request, for prefetching; result how many. */
-size_t dispatch_keys(const struct stave_bytes *arguments, size_t argument_count, struct stave_bytes *ret_keys,
-                     size_t capacity);
 
 #endif

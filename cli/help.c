@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/complete.h"
+#include "net/words.h"
 
 static void show_general(void)
 {
@@ -47,7 +48,7 @@ static bool show_group(const struct docs *docs, struct stave_bytes group)
 {
     bool has_shown = false;
     for (size_t i = 0; i < docs->count; i++) {
-        if (!session_is(group, docs->commands[i].group)) continue;
+        if (!words_is(group, docs->commands[i].group)) continue;
         printf("  %-24s %s\n", docs->commands[i].name, docs->commands[i].summary);
         has_shown = true;
     }

@@ -55,7 +55,7 @@ static bool run_line(struct session *session, struct stave_bytes line, enum cli_
         *ret_exit = CLI_USAGE;
     } else if (words.count == 0) {
         goes_on = true;
-    } else if (!session_is(words.list[0], "exit")) {
+    } else if (!words_is(words.list[0], "exit")) {
         *ret_exit = session_exit_of(session, line_run_words(session, &words));
         goes_on = *ret_exit == CLI_DONE && !session->has_ended;
     }

@@ -21,6 +21,7 @@
 #include "cli/interrupt.h"
 #include "cli/line.h"
 #include "cli/terminal.h"
+#include "net/words.h"
 
 enum { HISTORY_COUNT_MAX = 2000, PROMPT_SIZE_MAX = 320, HINT_GAP = 4 };
 
@@ -289,16 +290,15 @@ static void choose_history_path(struct prompt *prompt)
 static bool has_secret(const struct words *words)
 {
     const struct stave_bytes *const list = words->list;
-    const bool is_config_set =
-        words->count > 2 && session_is(list[0], "config") && session_is(list[1], "set");
-    if (session_is(list[0], "auth")) return true;
-    if (session_is(list[0], "acl") && words->count > 1 && session_is(list[1], "setuser")) return true;
+    const bool is_config_set = words->count > 2 && words_is(list[0], "config") && words_is(list[1], "set");
+    if (words_is(list[0], "auth")) return true;
+    if (words_is(list[0], "acl") && words->count > 1 && words_is(list[1], "setuser")) return true;
     for (size_t i = 1; i < words->count; i++) {
-        if (is_config_set && (session_is(list[i], "requirepass") || session_is(list[i], "masterauth") ||
-                              session_is(list[i], "tls-key-file-pass")))
+        if (is_config_set && (words_is(list[i], "requirepass") || words_is(list[i], "masterauth") ||
+                              words_is(list[i], "tls-key-file-pass")))
             return true;
-        const bool takes_auth = session_is(list[0], "hello") || session_is(list[0], "migrate");
-        if (takes_auth && (session_is(list[i], "auth") || session_is(list[i], "auth2"))) return true;
+        const bool takes_auth = words_is(list[0], "hello") || words_is(list[0], "migrate");
+        if (takes_auth && (words_is(list[i], "auth") || words_is(list[i], "auth2"))) return true;
     }
     return false;
 }
@@ -321,14 +321,14 @@ static void keep_line(struct prompt *prompt, const char *line, const struct word
 static bool run_own(struct prompt *prompt, const struct words *words, bool *ret_ends)
 {
     const struct stave_bytes name = words->list[0];
-    *ret_ends = words->count == 1 && (session_is(name, "quit") || session_is(name, "exit"));
+    *ret_ends = words->count == 1 && (words_is(name, "quit") || words_is(name, "exit"));
     if (*ret_ends) return true;
-    if (session_is(name, "help") || session_is(name, "?")) {
+    if (words_is(name, "help") || words_is(name, "?")) {
         need_docs(prompt);
         help_show(&prompt->docs, words);
         return true;
     }
-    if (words->count == 1 && session_is(name, "clear")) {
+    if (words->count == 1 && words_is(name, "clear")) {
         fputs("\033[H\033[2J", stdout);
         return true;
     }
@@ -350,7 +350,7 @@ static bool run_line(struct prompt *prompt, char *line)
             if (status == CONNECTION_INTERRUPTED) putchar('\n');
         }
         if (prompt->session->has_ended) connection_close(&prompt->session->connection);
-        if (session_is(words.list[0], "auth") && prompt->docs.count == 0) prompt->has_docs = false;
+        if (words_is(words.list[0], "auth") && prompt->docs.count == 0) prompt->has_docs = false;
         prompt->session->has_ended = false;
     }
     words_free(&words);

@@ -4,15 +4,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/memory.h"
 #include "net/resp_number.h"
-
-bool session_is(struct stave_bytes word, const char *name)
-{
-    return word.size == strlen(name) && strncasecmp(word.data, name, word.size) == 0;
-}
+#include "net/words.h"
 
 static char *copy_or_null(const char *text)
 {
@@ -143,7 +138,7 @@ enum connection_status session_connect(struct session *session)
 
 static bool is_text(const struct session *session, const struct resp_value *reply, const char *text)
 {
-    return reply->type == RESP_SIMPLE && session_is(resp_text(&session->connection.reader, reply), text);
+    return reply->type == RESP_SIMPLE && words_is(resp_text(&session->connection.reader, reply), text);
 }
 
 static void note_number(struct stave_bytes word, int64_t max, int64_t *number)
@@ -171,7 +166,7 @@ static void note_hello(struct session *session, const struct stave_bytes *argume
     note_number(arguments[1], 3, &protocol);
     session->protocol = (int)protocol;
     for (size_t i = 2; i + 2 < count; i++) {
-        if (!session_is(arguments[i], "auth")) continue;
+        if (!words_is(arguments[i], "auth")) continue;
         note_password(session, arguments + i, 3);
         return;
     }
@@ -192,19 +187,19 @@ static void note_success(struct session *session, const struct stave_bytes *argu
     const struct stave_bytes name = arguments[0];
     const bool is_ok = is_text(session, reply, "ok");
     int64_t database = session->database;
-    if (session_is(name, "select") && is_ok && count == 2) {
+    if (words_is(name, "select") && is_ok && count == 2) {
         note_number(arguments[1], INT32_MAX, &database);
         session->database = (uint32_t)database;
         session->wanted_database = session->database;
-    } else if (session_is(name, "multi") && is_ok) {
+    } else if (words_is(name, "multi") && is_ok) {
         session->in_transaction = true;
-    } else if (session_is(name, "exec") || (session_is(name, "discard") && is_ok)) {
+    } else if (words_is(name, "exec") || (words_is(name, "discard") && is_ok)) {
         session->in_transaction = false;
-    } else if (session_is(name, "auth") && is_ok && (count == 2 || count == 3)) {
+    } else if (words_is(name, "auth") && is_ok && (count == 2 || count == 3)) {
         note_password(session, arguments, count);
-    } else if (session_is(name, "hello") && resp_is_aggregate(reply->type)) {
+    } else if (words_is(name, "hello") && resp_is_aggregate(reply->type)) {
         note_hello(session, arguments, count);
-    } else if (session_is(name, "reset") && is_text(session, reply, "reset")) {
+    } else if (words_is(name, "reset") && is_text(session, reply, "reset")) {
         note_reset(session);
     }
 }
@@ -214,7 +209,7 @@ static void note_reply(struct session *session, const struct stave_bytes *argume
     session->had_error = last_reply(session)->type == RESP_ERROR;
     if (!session->had_error)
         note_success(session, arguments, count);
-    else if (session_is(arguments[0], "exec"))
+    else if (words_is(arguments[0], "exec"))
         session->in_transaction = false;
 }
 
@@ -223,16 +218,16 @@ static void note_client_reply(struct session *session, const struct stave_bytes 
 {
     if (session->replies == REPLIES_SKIPPED_NOW) session->replies = REPLIES_ON;
     if (session->replies == REPLIES_SKIP) session->replies = REPLIES_SKIPPED_NOW;
-    if (count != 3 || !session_is(arguments[0], "client") || !session_is(arguments[1], "reply")) return;
-    if (session_is(arguments[2], "on")) session->replies = REPLIES_ON;
-    if (session_is(arguments[2], "off")) session->replies = REPLIES_OFF;
-    if (session_is(arguments[2], "skip") && session->replies == REPLIES_ON) session->replies = REPLIES_SKIP;
+    if (count != 3 || !words_is(arguments[0], "client") || !words_is(arguments[1], "reply")) return;
+    if (words_is(arguments[2], "on")) session->replies = REPLIES_ON;
+    if (words_is(arguments[2], "off")) session->replies = REPLIES_OFF;
+    if (words_is(arguments[2], "skip") && session->replies == REPLIES_ON) session->replies = REPLIES_SKIP;
 }
 
 /* After AUTH a database that was refused may be had. */
 static enum connection_status select_again(struct session *session, struct stave_bytes name)
 {
-    const bool may_help = !session->had_error && (session_is(name, "auth") || session_is(name, "hello"));
+    const bool may_help = !session->had_error && (words_is(name, "auth") || words_is(name, "hello"));
     return may_help ? select_database(session) : CONNECTION_OK;
 }
 
@@ -247,8 +242,8 @@ static bool answers_with_text(const struct stave_bytes *arguments, size_t count)
         {"cluster", "info"},  {"cluster", "nodes"},       {"debug", "htstats"},  {"debug", "htstats-key"},
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (!session_is(arguments[0], names[i][0])) continue;
-        if (names[i][1] == NULL || (count > 1 && session_is(arguments[1], names[i][1]))) return true;
+        if (!words_is(arguments[0], names[i][0])) continue;
+        if (names[i][1] == NULL || (count > 1 && words_is(arguments[1], names[i][1]))) return true;
     }
     return false;
 }
@@ -294,11 +289,10 @@ enum command_kind { KIND_USUAL, KIND_SUBSCRIBE, KIND_UNSUBSCRIBE, KIND_MONITOR }
 
 static enum command_kind kind_of(struct stave_bytes name)
 {
-    if (session_is(name, "monitor")) return KIND_MONITOR;
-    if (session_is(name, "subscribe") || session_is(name, "psubscribe") || session_is(name, "ssubscribe"))
+    if (words_is(name, "monitor")) return KIND_MONITOR;
+    if (words_is(name, "subscribe") || words_is(name, "psubscribe") || words_is(name, "ssubscribe"))
         return KIND_SUBSCRIBE;
-    if (session_is(name, "unsubscribe") || session_is(name, "punsubscribe") ||
-        session_is(name, "sunsubscribe"))
+    if (words_is(name, "unsubscribe") || words_is(name, "punsubscribe") || words_is(name, "sunsubscribe"))
         return KIND_UNSUBSCRIBE;
     return KIND_USUAL;
 }
@@ -341,7 +335,7 @@ enum connection_status session_run(struct session *session, const struct stave_b
         const enum connection_status status = session_connect(session);
         if (status != CONNECTION_OK) return status;
     }
-    session->has_ended = session_is(arguments[0], "quit") || session_is(arguments[0], "shutdown");
+    session->has_ended = words_is(arguments[0], "quit") || words_is(arguments[0], "shutdown");
     note_client_reply(session, arguments, count);
     enum connection_status status = connection_send(&session->connection, arguments, count);
     if (status != CONNECTION_OK) return tell_failure(session, status);
@@ -350,7 +344,7 @@ enum connection_status session_run(struct session *session, const struct stave_b
     status = receive_reply(session, kind != KIND_USUAL);
     if (status == CONNECTION_LOST && session->has_ended) return CONNECTION_OK;
     if (status != CONNECTION_OK) return tell_failure(session, status);
-    if (session_is(arguments[0], "shutdown")) session->has_ended = false; /* it was refused */
+    if (words_is(arguments[0], "shutdown")) session->has_ended = false; /* it was refused */
     note_reply(session, arguments, count);
     if (kind == KIND_USUAL) return select_again(session, arguments[0]);
     status = follow_subscription(session, kind, count);

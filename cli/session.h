@@ -53,7 +53,4 @@ bool session_show_pushes(struct session *session, const char *before);
 
 enum cli_exit session_exit_of(const struct session *session, enum connection_status status);
 
-/* Is the word this one, in any case? */
-bool session_is(struct stave_bytes word, const char *name);
-
 #endif

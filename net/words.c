@@ -2,8 +2,6 @@
 /* Cuts a line into words: one function for each way of being in a word. */
 #include "net/words.h"
 
-#include <stdbool.h>
-
 static bool is_space(uint8_t byte)
 {
     return byte == ' ' || (byte >= '\t' && byte <= '\r');

@@ -8,8 +8,11 @@
 #ifndef STAVE_NET_WORDS_H
 #define STAVE_NET_WORDS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+#include <strings.h>
 
 #include "base/buffer.h"
 #include "net/resp.h"
@@ -38,6 +41,12 @@ enum words_result words_next(struct stave_bytes line, size_t *position, struct b
 
 /* Appends `bytes` in double quotes, so that words_next() gives them back and a terminal can show them. */
 enum stave_status words_quote(struct buffer *out, struct stave_bytes bytes);
+
+/* Is it this word, in any case? */
+static inline bool words_is(struct stave_bytes word, const char *text)
+{
+    return word.size == strlen(text) && strncasecmp(word.data, text, word.size) == 0;
+}
 
 /* How much of a word an error text shows: the precision of its "%.*s". */
 static inline int words_shown(struct stave_bytes word)

@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "net/words.h"
 #include "server/number.h"
@@ -16,8 +15,7 @@
 
 bool call_is(const struct call *call, size_t index, const char *word)
 {
-    const struct stave_bytes argument = call->arguments[index];
-    return strlen(word) == argument.size && strncasecmp(word, argument.data, argument.size) == 0;
+    return words_is(call->arguments[index], word);
 }
 
 bool call_integer(struct call *call, size_t index, int64_t *ret_value)

@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/memory.h"
+#include "net/words.h"
 
 #define GROUP_COUNT (sizeof groups / sizeof groups[0])
 #define NAME_SIZE_MAX ((size_t)64)
@@ -54,11 +54,6 @@ static size_t name_hash(const uint8_t *name, size_t size)
     size_t hash = 5381;
     for (size_t i = 0; i < size; i++) hash = hash * 33 + lower(name[i]);
     return hash;
-}
-
-static bool is_name(const char *name, struct stave_bytes word)
-{
-    return strlen(name) == word.size && strncasecmp(name, word.data, word.size) == 0;
 }
 
 static int by_name(const void *a, const void *b)
@@ -113,7 +108,7 @@ const struct command *command_find_numbered(struct stave_bytes name, size_t *ret
     if (name.size == 0 || name.size > NAME_SIZE_MAX) return NULL;
     size_t slot = name_hash(name.data, name.size) % SLOT_COUNT;
     for (; table.slots[slot].command != NULL; slot = (slot + 1) % SLOT_COUNT) {
-        if (!is_name(table.slots[slot].command->name, name)) continue;
+        if (!words_is(name, table.slots[slot].command->name)) continue;
         *ret_number = table.slots[slot].number;
         return table.slots[slot].command;
     }
@@ -131,7 +126,7 @@ const struct command *command_find_subcommand(const struct command *command, str
     if (name.size == 0) return NULL;
     const struct command *sub = command->subcommands;
     for (; sub != NULL && sub->name != NULL; sub++) {
-        if (is_name(sub->name, name)) return sub;
+        if (words_is(name, sub->name)) return sub;
     }
     return NULL;
 }
@@ -186,7 +181,7 @@ static size_t begin_of(const struct key_spec *spec, const struct stave_bytes *ar
     size_t at = backwards ? count - (size_t)-spec->begin_position : (size_t)spec->begin_position;
     if (backwards && (size_t)-spec->begin_position > count) return 0;
     for (; at > 0 && at < count; at = backwards ? at - 1 : at + 1) {
-        if (is_name(spec->begin_keyword, arguments[at])) return at + 1;
+        if (words_is(arguments[at], spec->begin_keyword)) return at + 1;
     }
     return 0;
 }

@@ -131,7 +131,7 @@ static enum stave_status find_directives(const struct setting *setting, int *num
 {
     for (size_t i = 0; i < setting->count; i++) {
         const struct stave_bytes name = setting->pairs[2 * i];
-        numbers[i] = config_directive_find(name.data, name.size);
+        numbers[i] = config_directive_find(name);
         if (numbers[i] < 0) {
             snprintf(setting->error, CONFIG_ERROR_SIZE,
                      "Unknown option or number of arguments for CONFIG SET - '%.*s'", words_shown(name),

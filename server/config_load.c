@@ -113,7 +113,7 @@ static enum stave_status warn_without_effect(const struct source *source, int nu
 static enum stave_status take_directive(const struct source *source, const struct line *line)
 {
     const char *name = line->words[0].data;
-    const int number = config_directive_find(name, line->words[0].size);
+    const int number = config_directive_find(line->words[0]);
     if (number < 0) return refuse(source, name, "no such directive");
     if (line->count < 2) return refuse(source, name, "wrong number of arguments");
     char reason[CONFIG_ERROR_SIZE];

@@ -68,7 +68,7 @@ static int directive_of(struct stave_bytes line)
     size_t position = 0;
     int number = -1;
     if (words_next(line, &position, &word) == WORDS_ONE && word.size > 0 && word.data[0] != '#')
-        number = config_directive_find((const char *)word.data, word.size);
+        number = config_directive_find(stave_bytes(word.data, word.size));
     buffer_free(&word);
     return number;
 }

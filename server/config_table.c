@@ -8,8 +8,8 @@
 #include "server/config_table.h"
 
 #include <stddef.h>
-#include <string.h>
-#include <strings.h>
+
+#include "net/words.h"
 
 #define AT(field) offsetof(struct config, field)
 #define SECONDS_MAX INT64_C(9223372036854775)
@@ -272,15 +272,12 @@ const struct directive config_directives[] = {
 _Static_assert(sizeof(config_directives) / sizeof(config_directives[0]) <= CONFIG_DIRECTIVE_COUNT_MAX,
                "struct config has room for the text of each");
 
-static bool is_name(const char *candidate, const char *name, size_t size)
+int config_directive_find(struct stave_bytes name)
 {
-    return candidate != NULL && strlen(candidate) == size && strncasecmp(candidate, name, size) == 0;
-}
-
-int config_directive_find(const char *name, size_t size)
-{
-    for (int i = 0; config_directives[i].name != NULL; i++)
-        if (is_name(config_directives[i].name, name, size) || is_name(config_directives[i].alias, name, size))
+    for (int i = 0; config_directives[i].name != NULL; i++) {
+        const struct directive *directive = &config_directives[i];
+        if (words_is(name, directive->name) || (directive->alias != NULL && words_is(name, directive->alias)))
             return i;
+    }
     return -1;
 }

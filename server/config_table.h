@@ -53,6 +53,6 @@ struct directive {
 extern const struct directive config_directives[];
 
 /* Number of the directive of this name or alias in any case, or -1. */
-int config_directive_find(const char *name, size_t size);
+int config_directive_find(struct stave_bytes name);
 
 #endif

@@ -32,11 +32,6 @@ static enum stave_status refuse(const struct place *place, const char *text)
     return STAVE_INVALID;
 }
 
-static bool equals(struct stave_bytes word, const char *text)
-{
-    return word.size == strlen(text) && strncasecmp(word.data, text, word.size) == 0;
-}
-
 static char *copy_text(struct stave_bytes word)
 {
     char *copy = memory_alloc(word.size + 1);
@@ -149,8 +144,8 @@ static enum stave_status store_memory(const struct place *place, struct stave_by
 
 static enum stave_status store_boolean(const struct place *place, struct stave_bytes word)
 {
-    const bool yes = equals(word, "yes");
-    if (!yes && !equals(word, "no")) return refuse(place, "argument must be 'yes' or 'no'");
+    const bool yes = words_is(word, "yes");
+    if (!yes && !words_is(word, "no")) return refuse(place, "argument must be 'yes' or 'no'");
     *(bool *)field(place) = yes;
     return STAVE_OK;
 }
@@ -158,7 +153,7 @@ static enum stave_status store_boolean(const struct place *place, struct stave_b
 static enum stave_status store_enum(const struct place *place, struct stave_bytes word)
 {
     for (const struct directive_word *at = place->directive->words; at->word != NULL; at++) {
-        if (!equals(word, at->word)) continue;
+        if (!words_is(word, at->word)) continue;
         *(int *)field(place) = at->value;
         return STAVE_OK;
     }
@@ -191,8 +186,8 @@ static const char *const class_names[CLIENT_CLASS_COUNT] = {"normal", "slave", "
 static int class_of(struct stave_bytes word)
 {
     for (int i = 0; i < CLIENT_CLASS_COUNT; i++)
-        if (equals(word, class_names[i])) return i;
-    return equals(word, "replica") ? CLIENT_CLASS_REPLICA : -1;
+        if (words_is(word, class_names[i])) return i;
+    return words_is(word, "replica") ? CLIENT_CLASS_REPLICA : -1;
 }
 
 static enum stave_status store_output_limits(const struct place *place, const struct stave_bytes *words,
@@ -251,15 +246,15 @@ static enum stave_status store_refused(const struct place *place, const struct s
                                        size_t count)
 {
     const char *fallback = place->directive->default_text;
-    if (count == 1 && (words[0].size == 0 || equals(words[0], fallback))) return STAVE_OK;
+    if (count == 1 && (words[0].size == 0 || words_is(words[0], fallback))) return STAVE_OK;
     snprintf(place->error, CONFIG_ERROR_SIZE, "'%s' is not supported by this server", place->directive->name);
     return STAVE_INVALID;
 }
 
 static bool is_name(struct stave_bytes word)
 {
-    return word.size > 0 && memchr(word.data, '/', word.size) == NULL && !equals(word, ".") &&
-           !equals(word, "..");
+    return word.size > 0 && memchr(word.data, '/', word.size) == NULL && !words_is(word, ".") &&
+           !words_is(word, "..");
 }
 
 static enum stave_status store_single(const struct place *place, struct stave_bytes word)
@@ -276,7 +271,7 @@ static enum stave_status store_single(const struct place *place, struct stave_by
             return refuse(place, "dbfilename can't be a path, just a filename");
         return replace_text((char **)field(place), word);
     case DIRECTIVE_POLICY:
-        if (equals(word, place->directive->default_text)) return STAVE_OK;
+        if (words_is(word, place->directive->default_text)) return STAVE_OK;
         return refuse(place, "argument must be 'noeviction': this server does not evict keys");
     default: return STAVE_INVALID;
     }

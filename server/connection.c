@@ -4,10 +4,10 @@
 
 #include <assert.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "net/words.h"
 #include "server/idle.h"
 #include "server/log.h"
 #include "server/lookahead.h"
@@ -368,8 +368,7 @@ static void prefetch_slice(struct connection *connection)
 /* Somebody's web browser has been made to speak to us. */
 static bool is_cross_protocol(const struct stave_bytes name)
 {
-    return (name.size == 4 && strncasecmp(name.data, "post", 4) == 0) ||
-           (name.size == 5 && strncasecmp(name.data, "host:", 5) == 0);
+    return words_is(name, "post") || words_is(name, "host:");
 }
 
 static void wait_for_time(struct connection *connection, uint32_t stop)

@@ -4,8 +4,9 @@
 
 #include <pthread.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
+
+#include "net/words.h"
 
 /* The process has one. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -51,9 +52,7 @@ size_t latency_reset(struct stave_bytes name)
     size_t removed = 0;
     pthread_mutex_lock(&mutex);
     for (size_t i = event_count; i-- > 0;) {
-        const bool is_named =
-            strlen(events[i].name) == name.size && strncasecmp(events[i].name, name.data, name.size) == 0;
-        if (name.size > 0 && !is_named) continue;
+        if (name.size > 0 && !words_is(name, events[i].name)) continue;
         events[i] = events[--event_count];
         removed++;
     }

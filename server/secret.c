@@ -3,27 +3,22 @@
 #include "server/secret.h"
 
 #include <string.h>
-#include <strings.h>
 
+#include "net/words.h"
 #include "server/config_table.h"
-
-static bool is_word(struct stave_bytes bytes, const char *word)
-{
-    return bytes.size == strlen(word) && strncasecmp(bytes.data, word, bytes.size) == 0;
-}
 
 /* HELLO 3 AUTH user password. */
 static bool is_of_hello(const struct stave_bytes *arguments, size_t index)
 {
-    return (index >= 3 && is_word(arguments[index - 1], "auth")) ||
-           (index >= 4 && is_word(arguments[index - 2], "auth"));
+    return (index >= 3 && words_is(arguments[index - 1], "auth")) ||
+           (index >= 4 && words_is(arguments[index - 2], "auth"));
 }
 
 /* CONFIG SET name value name value. */
 static bool is_of_config(const struct stave_bytes *arguments, size_t index)
 {
     if (index < 3 || index % 2 == 0) return false;
-    const int number = config_directive_find(arguments[index - 1].data, arguments[index - 1].size);
+    const int number = config_directive_find(arguments[index - 1]);
     return number >= 0 && config_directives[number].flags & DIRECTIVE_SECRET;
 }
 
@@ -33,6 +28,6 @@ bool secret_argument(const struct command *command, const struct stave_bytes *ar
     if (index == 0 || index >= count) return false;
     if (strcmp(command->name, "auth") == 0) return true;
     if (strcmp(command->name, "hello") == 0) return is_of_hello(arguments, index);
-    return strcmp(command->name, "set") == 0 && is_word(arguments[0], "config") &&
+    return strcmp(command->name, "set") == 0 && words_is(arguments[0], "config") &&
            is_of_config(arguments, index);
 }

@@ -4,9 +4,9 @@
 
 #include <limits.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/memory.h"
+#include "net/words.h"
 #include "server/command/help.h"
 #include "server/command/server.h"
 #include "server/glob.h"
@@ -301,8 +301,7 @@ static bool has_category(const struct command *command, struct stave_bytes name)
     const uint32_t categories = categories_of(command);
     for (size_t i = 0; i < COUNT_OF(category_words); i++) {
         const char *word = category_words[i].name + 1;
-        if (strlen(word) == name.size && strncasecmp(word, name.data, name.size) == 0)
-            return (categories & category_words[i].bit) != 0;
+        if (words_is(name, word)) return (categories & category_words[i].bit) != 0;
     }
     return false;
 }
@@ -363,15 +362,10 @@ enum stave_status command_list_names(struct call *call)
 
 /* ------------------------------------------------------------------ COMMAND GETKEYS */
 
-static bool is_word(struct stave_bytes bytes, const char *word)
-{
-    return bytes.size == strlen(word) && strncasecmp(bytes.data, word, bytes.size) == 0;
-}
-
 static bool has_word(const struct stave_bytes *arguments, size_t first, size_t count, const char *word)
 {
     for (size_t i = first; i < count; i++)
-        if (is_word(arguments[i], word)) return true;
+        if (words_is(arguments[i], word)) return true;
     return false;
 }
 

@@ -4,12 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "net/words.h"
 #include "server/command/server.h"
 #include "server/server.h"
 
@@ -51,18 +51,14 @@ static const struct section sections[] = {
 };
 #define SECTION_COUNT (sizeof(sections) / sizeof(sections[0]))
 
-static bool is_word(struct stave_bytes bytes, const char *word)
-{
-    return bytes.size == strlen(word) && strncasecmp(bytes.data, word, bytes.size) == 0;
-}
-
 static bool is_wanted(const struct call *call, const struct section *section)
 {
     if (call->argument_count == 1) return section->is_default;
     for (size_t i = 1; i < call->argument_count; i++) {
         const struct stave_bytes name = call->arguments[i];
-        if (is_word(name, section->name) || is_word(name, "all") || is_word(name, "everything")) return true;
-        if (is_word(name, "default") && section->is_default) return true;
+        if (words_is(name, section->name) || words_is(name, "all") || words_is(name, "everything"))
+            return true;
+        if (words_is(name, "default") && section->is_default) return true;
     }
     return false;
 }

@@ -7,6 +7,7 @@
 #ifndef STAVE_SERVER_COMMAND_H
 #define STAVE_SERVER_COMMAND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -125,7 +126,13 @@ struct command {
     const char *tips;
 };
 
-/* The command of this name in any case, or NULL; `subcommand` may be empty. */
+/* Is this a right number of arguments, the name among them? */
+static inline bool command_takes(const struct command *command, size_t count)
+{
+    return command->arity >= 0 ? count == (size_t)command->arity : count >= (size_t)-command->arity;
+}
+
+/* The command of this name in any case, or NULL. */
 const struct command *command_find(struct stave_bytes name);
 const struct command *command_find_subcommand(const struct command *command, struct stave_bytes name);
 

@@ -155,12 +155,6 @@ size_t command_number_count(void)
     return table.number_count;
 }
 
-const struct command *command_of_number(size_t number)
-{
-    assert(number < table.number_count);
-    return table.numbered[number].command;
-}
-
 void command_full_name(const struct command *command, char *ret_name, size_t size)
 {
     const struct numbered *found = numbered_of(command);

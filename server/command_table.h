@@ -11,7 +11,4 @@ void command_table_build(void);
 /* command_find() with its command_number(). */
 const struct command *command_find_numbered(struct stave_bytes name, size_t *ret_number);
 
-/* The inverse of command_number(). */
-const struct command *command_of_number(size_t number);
-
 #endif

@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "net/words.h"
+#include "server/cold.h"
 #include "server/idle.h"
 #include "server/log.h"
 #include "server/lookahead.h"
@@ -122,8 +123,8 @@ void connection_close(struct connection *connection)
     struct loop *loop = client->loop;
     connection->is_open = false;
     connection->stops |= STOP_CLOSING;
-    connection_set_remove(&loop->ready, &connection->ready_index, true);
-    connection_set_remove(&loop->withheld, &connection->withheld_index, false);
+    connection_set_remove(&loop->ready, connection);
+    connection_set_remove(&loop->withheld, connection);
     if (connection->is_waiting) loop->waiting_count--;
     if (client->previous != NULL)
         client->previous->next = client->next;
@@ -194,7 +195,7 @@ static void fail_withheld(struct connection *connection)
 {
     struct loop *loop = connection->client.loop;
     const uint64_t count = output_drop_withheld(&connection->output);
-    connection_set_remove(&loop->withheld, &connection->withheld_index, false);
+    connection_set_remove(&loop->withheld, connection);
     struct reply *reply = &loop->dispatcher.reply;
     reply->protocol = connection->client.protocol;
     for (uint64_t i = 0; i < count; i++) {
@@ -244,7 +245,7 @@ static void deliver(struct connection *connection)
     count_sent(connection, sent);
     if (sequence != 0) {
         loop->dispatcher.stats.withheld_replies += connection->reply_count;
-        connection_set_add(&loop->withheld, connection, &connection->withheld_index);
+        connection_set_add(&loop->withheld, connection);
     }
     connection->reply_count = 0;
     if (status != STAVE_OK)
@@ -382,7 +383,7 @@ static void wait_for_time(struct connection *connection, uint32_t stop)
 static void wait_for_turn(struct connection *connection)
 {
     connection->stops |= STOP_TURN;
-    connection_set_add(&connection->client.loop->ready, connection, &connection->ready_index);
+    connection_set_add(&connection->client.loop->ready, connection);
     loop_wake(connection->client.loop);
 }
 
@@ -661,7 +662,7 @@ void connection_open(struct connection *connection, struct loop *loop)
 
 void connection_look(struct connection *connection)
 {
-    connection_set_remove(&connection->client.loop->ready, &connection->ready_index, true);
+    connection_set_remove(&connection->client.loop->ready, connection);
     if ((connection->client.flags & CLIENT_KILLED) == 0) {
         send_kept(connection);
         if ((connection->stops & STOP_TURN) != 0) {
@@ -684,7 +685,7 @@ void connection_release(struct connection *connection)
     struct server *server = connection->client.server;
     if (output_release(&connection->output, stave_durable_sequence(server->store))) send_kept(connection);
     if (connection->output.mark_count == 0) {
-        connection_set_remove(&connection->client.loop->withheld, &connection->withheld_index, false);
+        connection_set_remove(&connection->client.loop->withheld, connection);
     } else if (atomic_load(&server->sync_failed)) {
         fail_withheld(connection);
     }
@@ -753,7 +754,7 @@ struct client *client_next(struct server *server, const struct client *client)
 /* Under the whole gate, or on the client's own loop. */
 static void look_soon(struct connection *connection)
 {
-    connection_set_add(&connection->client.loop->ready, connection, &connection->ready_index);
+    connection_set_add(&connection->client.loop->ready, connection);
     loop_wake(connection->client.loop);
 }
 
@@ -768,7 +769,7 @@ void client_send(struct client *client, struct stave_bytes bytes, uint64_t seen)
     struct connection *connection = of_client(client);
     if ((client->flags & CLIENT_KILLED) != 0) return;
     const uint64_t sequence = sequence_to_await(client->server, seen);
-    if (sequence != 0) connection_set_add(&client->loop->withheld, connection, &connection->withheld_index);
+    if (sequence != 0) connection_set_add(&client->loop->withheld, connection);
     if (output_append_bytes(&connection->output, bytes, sequence) != STAVE_OK)
         client->flags |= CLIENT_KILLED;
     else if (is_above_hard_limit(connection))

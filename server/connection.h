@@ -7,7 +7,7 @@
  *   N2  Bytes of input are kept by the connection only while they are less than a request, or while it
  *       waits. They are bounded by client-query-buffer-limit and grow with what has come, not with what was
  *       announced.
- *   N3  While more than OUTPUT_HIGH_WATER bytes are unsent, nothing is read and nothing is run.
+ *   N3  While more than CONNECTION_HIGH_WATER bytes are unsent, nothing is read and nothing is run.
  */
 #ifndef STAVE_SERVER_CONNECTION_H
 #define STAVE_SERVER_CONNECTION_H
@@ -18,6 +18,7 @@
 #include "net/resp.h"
 #include "net/transport.h"
 #include "server/client.h"
+#include "server/connection_set.h"
 #include "server/dispatch.h"
 #include "server/loop.h"
 #include "server/output.h"
@@ -53,10 +54,9 @@ struct connection {
     uint32_t cold_count; /* times that the present request has waited for the disk */
     bool has_job;        /* one in the pool */
     bool is_open;
-    bool is_waiting;    /* counted in loop->waiting_count */
-    size_t ready_index; /* in the loop's sets, + 1; 0: not in it */
-    size_t withheld_index;
-    size_t memory; /* as counted in server->client_memory */
+    bool is_waiting;                     /* counted in loop->waiting_count */
+    size_t places[CONNECTION_SET_COUNT]; /* in the loop's sets, + 1; 0: not in it */
+    size_t memory;                       /* as counted in server->client_memory */
 };
 
 /* Takes the descriptor over. NULL: no memory. */
@@ -78,11 +78,5 @@ void connection_tick(struct connection *connection, uint64_t now_ms);
 void connection_resume(struct connection *connection, uint32_t stop);
 /* A sync has come to its end. */
 void connection_release(struct connection *connection);
-
-void connection_set_add(struct connection_set *set, struct connection *connection, size_t *index);
-void connection_set_remove(struct connection_set *set, size_t *index, bool is_ready);
-
-/* cold.c: brings the wanted keys of the loop's transaction from disk, on the pool; false: no memory. */
-bool cold_start(struct connection *connection);
 
 #endif

@@ -3,10 +3,12 @@
 #include "server/dispatch.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "net/words.h"
 #include "server/coldness.h"
 #include "server/command/generic.h"
 #include "server/command/transaction.h"
@@ -15,7 +17,7 @@
 
 #define CONFLICT_COUNT_MAX 8
 #define US_PER_MS 1000
-#define SHOWN_SIZE_MAX 128               /* of a name or of all arguments in "unknown command" */
+#define SHOWN_SIZE_MAX 128               /* of all arguments in "unknown command" */
 #define REPLY_SIZE_MAX ((size_t)1 << 30) /* gathered in memory for one command, views not counted */
 
 /* A request on its way: which command, and where its reply begins. */
@@ -80,24 +82,26 @@ static void show_arguments(const struct request *request, char *ret_text, size_t
     }
 }
 
-static void refuse_unknown(struct run *run, const struct command *container)
+static void refuse_command(struct run *run)
 {
-    const struct stave_bytes *arguments = run->request->arguments;
+    const struct stave_bytes name = run->request->arguments[0];
+    char shown[512];
     char text[1024];
-    if (container != NULL) {
-        char name[64];
-        (void)snprintf(name, sizeof name, "%s", container->name);
-        for (char *at = name; *at != 0; at++) *at = (char)(*at >= 'a' && *at <= 'z' ? *at - 32 : *at);
-        (void)snprintf(text, sizeof text, "ERR unknown subcommand '%.*s'. Try %s HELP.",
-                       (int)(arguments[1].size < SHOWN_SIZE_MAX ? arguments[1].size : SHOWN_SIZE_MAX),
-                       (const char *)arguments[1].data, name);
-    } else {
-        char shown[512];
-        show_arguments(run->request, shown, sizeof shown);
-        (void)snprintf(text, sizeof text, "ERR unknown command '%.*s', with args beginning with: %s",
-                       (int)(arguments[0].size < SHOWN_SIZE_MAX ? arguments[0].size : SHOWN_SIZE_MAX),
-                       (const char *)arguments[0].data, shown);
-    }
+    show_arguments(run->request, shown, sizeof shown);
+    (void)snprintf(text, sizeof text, "ERR unknown command '%.*s', with args beginning with: %s",
+                   words_shown(name), (const char *)name.data, shown);
+    reply_error(&run->dispatcher->reply, text);
+}
+
+static void refuse_subcommand(struct run *run, const struct command *container)
+{
+    const struct stave_bytes name = run->request->arguments[1];
+    char shown[64];
+    char text[256];
+    (void)snprintf(shown, sizeof shown, "%s", container->name);
+    for (char *at = shown; *at != 0; at++) *at = (char)toupper((unsigned char)*at);
+    (void)snprintf(text, sizeof text, "ERR unknown subcommand '%.*s'. Try %s HELP.", words_shown(name),
+                   (const char *)name.data, shown);
     reply_error(&run->dispatcher->reply, text);
 }
 
@@ -107,13 +111,13 @@ static bool find_command(struct run *run)
     const struct request *request = run->request;
     const struct command *command = command_find_numbered(request->arguments[0], &run->number);
     if (command == NULL || (command->flags & COMMAND_DESCRIBED) != 0) {
-        refuse_unknown(run, NULL);
+        refuse_command(run);
         return false;
     }
     if (command->subcommands != NULL && request->argument_count > 1) {
         const struct command *sub = command_find_subcommand(command, request->arguments[1]);
         if (sub == NULL || (sub->flags & COMMAND_DESCRIBED) != 0) {
-            refuse_unknown(run, command);
+            refuse_subcommand(run, command);
             return false;
         }
         command = sub;
@@ -121,13 +125,6 @@ static bool find_command(struct run *run)
     }
     run->command = command;
     return true;
-}
-
-static bool is_arity_right(const struct command *command, size_t argument_count)
-{
-    if (command->run == NULL) return false; /* a container alone */
-    if (command->arity >= 0) return argument_count == (size_t)command->arity;
-    return argument_count >= (size_t)-command->arity;
 }
 
 /* Flags of the command, or of all that EXEC is about to run. */
@@ -477,7 +474,8 @@ static enum dispatch_outcome queue(struct run *run)
 static enum dispatch_outcome check_and_run(struct run *run)
 {
     if (!find_command(run)) return refuse(run);
-    if (!is_arity_right(run->command, run->request->argument_count)) {
+    const bool is_container = run->command->run == NULL; /* named without a subcommand */
+    if (is_container || !command_takes(run->command, run->request->argument_count)) {
         char name[64];
         char text[128];
         command_full_name(run->command, name, sizeof name);

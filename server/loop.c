@@ -17,35 +17,6 @@
 #define FAST_TICK_MS 10    /* while a client waits for a time */
 #define TICKS_OF_A_LOOK 10 /* all clients are looked at every so many ticks */
 
-void connection_set_add(struct connection_set *set, struct connection *connection, size_t *index)
-{
-    if (*index != 0) return;
-    if (set->count == set->capacity) {
-        const size_t capacity = set->capacity == 0 ? 64 : 2 * set->capacity;
-        struct connection **grown = memory_realloc(set->items, capacity * sizeof *grown);
-        if (grown == NULL) {
-            connection->client.flags |= CLIENT_KILLED;
-            return;
-        }
-        set->items = grown;
-        set->capacity = capacity;
-    }
-    set->items[set->count++] = connection;
-    *index = set->count;
-}
-
-void connection_set_remove(struct connection_set *set, size_t *index, bool is_ready)
-{
-    if (*index == 0) return;
-    struct connection *last = set->items[--set->count];
-    set->items[*index - 1] = last;
-    if (is_ready)
-        last->ready_index = *index;
-    else
-        last->withheld_index = *index;
-    *index = 0;
-}
-
 /* ------------------------------------------------------------------ what the loop does */
 
 static struct connection *take_inbox(struct loop *loop)
@@ -211,8 +182,8 @@ static void free_loop(struct loop *loop)
     resp_parser_free(&loop->parser);
     memory_free(loop->input);
     memory_free(loop->arguments);
-    memory_free(loop->ready.items);
-    memory_free(loop->withheld.items);
+    connection_set_free(&loop->ready);
+    connection_set_free(&loop->withheld);
     (void)pthread_mutex_destroy(&loop->inbox_lock);
     memory_free(loop);
 }
@@ -233,6 +204,8 @@ struct loop *loop_start(struct server *server, size_t index)
     if (loop == NULL) return NULL;
     loop->server = server;
     loop->index = index;
+    loop->ready.kind = CONNECTION_SET_READY;
+    loop->withheld.kind = CONNECTION_SET_WITHHELD;
     (void)pthread_mutex_init(&loop->inbox_lock, NULL);
     loop->input = memory_alloc(LOOP_INPUT_SIZE);
     const bool has_memory = dispatcher_init(&loop->dispatcher, server, index) && loop->input != NULL;

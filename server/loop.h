@@ -18,6 +18,7 @@
 #include <uv.h>
 
 #include "net/resp.h"
+#include "server/connection_set.h"
 #include "server/dispatch.h"
 #include "server/server.h"
 
@@ -26,13 +27,6 @@
 #define LOOP_SLICE_ARGUMENT_COUNT_MAX ((size_t)1024) /* a slice ends when there are more */
 
 struct connection;
-
-/* Connections that something is to be done for; each knows its place in it. */
-struct connection_set {
-    struct connection **items;
-    size_t count;
-    size_t capacity;
-};
 
 /* A request of a slice, parsed and not yet run. */
 struct parsed_request {

@@ -393,8 +393,7 @@ static enum stave_status reply_keys(struct call *call, bool with_flags)
     if (command == NULL) return call_error(call, "ERR Invalid command specified");
     if (command->keys[0].begin == KEY_BEGIN_NONE)
         return call_error(call, "ERR The command has no key arguments");
-    if ((command->arity > 0 && (size_t)command->arity != count) ||
-        (command->arity < 0 && count < (size_t)-command->arity))
+    if (!command_takes(command, count))
         return call_error(call, "ERR Invalid number of arguments specified for command");
     struct command_key *keys = memory_alloc(count * sizeof(*keys));
     if (keys == NULL) return STAVE_NO_MEMORY;

@@ -29,7 +29,8 @@ static enum stave_status hash_of(struct stave_bytes data, uint8_t ret_hash[DIGES
     return done ? STAVE_OK : STAVE_NO_MEMORY;
 }
 
-enum stave_status digest_xor(uint8_t digest[DIGEST_SIZE], struct stave_bytes data)
+/* Exclusive or of `digest` and the hash of the data. */
+static enum stave_status add(uint8_t digest[DIGEST_SIZE], struct stave_bytes data)
 {
     uint8_t hash[DIGEST_SIZE];
     const enum stave_status status = hash_of(data, hash);
@@ -37,24 +38,26 @@ enum stave_status digest_xor(uint8_t digest[DIGEST_SIZE], struct stave_bytes dat
     return status;
 }
 
-enum stave_status digest_mix(uint8_t digest[DIGEST_SIZE], struct stave_bytes data)
+/* The same, and the result hashed once more. */
+static enum stave_status mix(uint8_t digest[DIGEST_SIZE], struct stave_bytes data)
 {
-    const enum stave_status status = digest_xor(digest, data);
+    const enum stave_status status = add(digest, data);
     return status == STAVE_OK ? hash_of(stave_bytes(digest, DIGEST_SIZE), digest) : status;
 }
 
-enum stave_status digest_mix_number(uint8_t digest[DIGEST_SIZE], uint32_t number)
+/* A 32-bit number, in the order of the network. */
+static enum stave_status mix_number(uint8_t digest[DIGEST_SIZE], uint32_t number)
 {
     const uint8_t bytes[4] = {(uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8),
                               (uint8_t)number};
-    return digest_mix(digest, stave_bytes(bytes, sizeof bytes));
+    return mix(digest, stave_bytes(bytes, sizeof bytes));
 }
 
 enum stave_status digest_item(uint8_t digest[DIGEST_SIZE], const struct item *item)
 {
-    enum stave_status status = digest_mix_number(digest, TYPE_STRING);
-    if (status == STAVE_OK) status = digest_mix(digest, item->value);
-    if (status == STAVE_OK && item->expires_at_ms != 0) status = digest_xor(digest, stave_text("!!expire!!"));
+    enum stave_status status = mix_number(digest, TYPE_STRING);
+    if (status == STAVE_OK) status = mix(digest, item->value);
+    if (status == STAVE_OK && item->expires_at_ms != 0) status = add(digest, stave_text("!!expire!!"));
     return status;
 }
 
@@ -76,11 +79,11 @@ static enum stave_status add_item(struct digest_walk *walk, struct stave_bytes k
 {
     uint8_t digest[DIGEST_SIZE] = {0};
     enum stave_status status = STAVE_OK;
-    if (!walk->has_keys) status = digest_mix_number(walk->total, walk->database);
+    if (!walk->has_keys) status = mix_number(walk->total, walk->database);
     walk->has_keys = true;
-    if (status == STAVE_OK) status = digest_mix(digest, key);
+    if (status == STAVE_OK) status = mix(digest, key);
     if (status == STAVE_OK) status = digest_item(digest, item);
-    if (status == STAVE_OK) status = digest_xor(walk->total, stave_bytes(digest, sizeof digest));
+    if (status == STAVE_OK) status = add(walk->total, stave_bytes(digest, sizeof digest));
     return status;
 }
 

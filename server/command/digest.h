@@ -16,11 +16,6 @@
 #define DIGEST_SIZE 20
 #define DIGEST_TEXT_SIZE (2 * DIGEST_SIZE + 1)
 
-/* Forms an exclusive or of `digest` and the data's own; mixing also hashes the result. */
-enum stave_status digest_xor(uint8_t digest[DIGEST_SIZE], struct stave_bytes data);
-enum stave_status digest_mix(uint8_t digest[DIGEST_SIZE], struct stave_bytes data);
-/* A 32-bit number, in the order of the network. */
-enum stave_status digest_mix_number(uint8_t digest[DIGEST_SIZE], uint32_t number);
 /* The value of an item that was found. */
 enum stave_status digest_item(uint8_t digest[DIGEST_SIZE], const struct item *item);
 void digest_text(const uint8_t digest[DIGEST_SIZE], char ret_text[DIGEST_TEXT_SIZE]);

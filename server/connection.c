@@ -11,7 +11,6 @@
 #include "server/cold.h"
 #include "server/idle.h"
 #include "server/log.h"
-#include "server/lookahead.h"
 #include "server/transaction.h"
 #include "server/watch.h"
 
@@ -298,68 +297,13 @@ static void refuse_protocol(struct connection *connection, const char *error)
               (unsigned long long)connection->client.id, connection->client.address, error);
 }
 
-static bool reserve_arguments(struct loop *loop, size_t more)
+/* Of one request alone nothing is gained. */
+static void prefetch(struct connection *connection)
 {
-    if (more <= loop->argument_capacity - loop->argument_count) return true;
-    size_t capacity = loop->argument_capacity == 0 ? LOOP_SLICE_ARGUMENT_COUNT_MAX : loop->argument_capacity;
-    while (capacity - loop->argument_count < more) capacity *= 2;
-    struct stave_bytes *grown = memory_realloc(loop->arguments, capacity * sizeof *grown);
-    if (grown == NULL) return false;
-    loop->arguments = grown;
-    loop->argument_capacity = capacity;
-    return true;
-}
-
-/* Adds the request just parsed from `input + start` to the slice. */
-static bool add_request(struct loop *loop, const uint8_t *input, size_t start)
-{
-    const struct resp_parser *parser = &loop->parser;
-    if (!reserve_arguments(loop, parser->argument_count)) return false;
-    struct parsed_request *request = &loop->requests[loop->request_count++];
-    *request = (struct parsed_request){loop->argument_count, parser->argument_count, start + parser->used};
-    for (size_t i = 0; i < parser->argument_count; i++) {
-        loop->arguments[loop->argument_count++] = resp_argument(parser, input + start, i);
-    }
-    return true;
-}
-
-/*
- * Parses a slice of requests from `input`, `at` on. RESP_OK: the slice is full; RESP_MORE: it ends with the
- * input, whose rest the parser has seen; an inline request is the last of its slice, since the parser holds
- * its arguments.
- */
-static enum resp_status parse_slice(struct connection *connection, const uint8_t *input, size_t size,
-                                    size_t at)
-{
-    struct loop *loop = connection->client.loop;
-    const struct resp_limits limits = limits_of(connection);
-    loop->request_count = 0;
-    loop->argument_count = 0;
-    while (loop->request_count < LOOP_SLICE_COUNT_MAX &&
-           loop->argument_count < LOOP_SLICE_ARGUMENT_COUNT_MAX) {
-        if (at == size) return RESP_MORE;
-        const enum resp_status status = resp_parse(&loop->parser, input + at, size - at, &limits);
-        if (status != RESP_OK) return status;
-        if (!add_request(loop, input, at)) return RESP_NO_MEMORY;
-        at += loop->parser.used;
-        if (loop->parser.is_inline || !client_is_authenticated(&connection->client)) return RESP_OK;
-        resp_parser_reset(&loop->parser);
-    }
-    return RESP_OK;
-}
-
-static void prefetch_slice(struct connection *connection)
-{
-    struct loop *loop = connection->client.loop;
-    if (loop->request_count < 2) return;
+    const struct requests *requests = &connection->client.loop->requests;
+    if (requests->count < 2) return;
     struct stave_bytes keys[PREFETCH_KEY_COUNT_MAX];
-    size_t count = 0;
-    for (size_t i = 0; i < loop->request_count && count < PREFETCH_KEY_COUNT_MAX; i++) {
-        const struct parsed_request *request = &loop->requests[i];
-        if (request->argument_count < 2) continue;
-        count += lookahead_keys(&loop->arguments[request->first_argument], request->argument_count,
-                                keys + count, PREFETCH_KEY_COUNT_MAX - count);
-    }
+    const size_t count = requests_keys(requests, keys, PREFETCH_KEY_COUNT_MAX);
     struct server *server = connection->client.server;
     const uint32_t database = connection->client.database;
     stave_prefetch(server->databases[database], keys, count);
@@ -392,7 +336,7 @@ static bool run_request(struct connection *connection, const struct parsed_reque
 {
     struct loop *loop = connection->client.loop;
     if (parsed->argument_count == 0) return true;
-    const struct stave_bytes *arguments = &loop->arguments[parsed->first_argument];
+    const struct stave_bytes *arguments = &loop->requests.arguments[parsed->first_argument];
     if (is_cross_protocol(arguments[0])) {
         log_write(LOG_WARNING,
                   "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: "
@@ -446,11 +390,11 @@ static bool may_go_on(struct connection *connection)
 /* Runs the slice; the result is where the input goes on. */
 static size_t run_slice(struct connection *connection, size_t at)
 {
-    struct loop *loop = connection->client.loop;
-    prefetch_slice(connection);
-    for (size_t i = 0; i < loop->request_count; i++) {
-        if (!run_request(connection, &loop->requests[i])) return at;
-        at = loop->requests[i].end;
+    const struct requests *requests = &connection->client.loop->requests;
+    prefetch(connection);
+    for (size_t i = 0; i < requests->count; i++) {
+        if (!run_request(connection, &requests->items[i])) return at;
+        at = requests->items[i].end;
         if (!may_go_on(connection)) return at;
     }
     return at;
@@ -464,13 +408,14 @@ static size_t run_requests(struct connection *connection, const uint8_t *input, 
     enum resp_status status = RESP_OK;
     while (status == RESP_OK && at < size && connection->stops == 0) {
         dispatcher_begin(&loop->dispatcher);
-        status = parse_slice(connection, input, size, at);
+        const struct resp_limits limits = limits_of(connection);
+        status = requests_parse(&loop->requests, input, size, at, &limits);
         at = run_slice(connection, at);
-        if (status == RESP_OK || connection->stops != 0) resp_parser_reset(&loop->parser);
+        if (status == RESP_OK || connection->stops != 0) resp_parser_reset(&loop->requests.parser);
     }
     if (connection->stops != 0) return at;
     if (status == RESP_REFUSED) {
-        refuse_protocol(connection, loop->parser.error);
+        refuse_protocol(connection, loop->requests.parser.error);
         return size;
     }
     if (status == RESP_NO_MEMORY) connection->client.flags |= CLIENT_KILLED;
@@ -482,11 +427,11 @@ static void take_parser(struct connection *connection)
 {
     struct loop *loop = connection->client.loop;
     if (connection->unfinished == NULL) {
-        resp_parser_reset(&loop->parser);
+        resp_parser_reset(&loop->requests.parser);
         return;
     }
-    resp_parser_free(&loop->parser);
-    loop->parser = *connection->unfinished;
+    resp_parser_free(&loop->requests.parser);
+    loop->requests.parser = *connection->unfinished;
     memory_free(connection->unfinished);
     connection->unfinished = NULL;
 }
@@ -495,15 +440,15 @@ static void take_parser(struct connection *connection)
 static void keep_parser(struct connection *connection)
 {
     struct loop *loop = connection->client.loop;
-    if (connection->stops == 0 && loop->parser.position > 0 && connection->input.size > 0) {
-        connection->unfinished = memory_alloc(sizeof loop->parser);
+    if (connection->stops == 0 && loop->requests.parser.position > 0 && connection->input.size > 0) {
+        connection->unfinished = memory_alloc(sizeof loop->requests.parser);
         if (connection->unfinished != NULL) {
-            *connection->unfinished = loop->parser;
-            loop->parser = (struct resp_parser){0};
+            *connection->unfinished = loop->requests.parser;
+            loop->requests.parser = (struct resp_parser){0};
             return;
         }
     }
-    resp_parser_reset(&loop->parser);
+    resp_parser_reset(&loop->requests.parser);
 }
 
 static void close_for_input(struct connection *connection)

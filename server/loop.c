@@ -179,9 +179,8 @@ static void *run_loop(void *context)
 static void free_loop(struct loop *loop)
 {
     dispatcher_free(&loop->dispatcher);
-    resp_parser_free(&loop->parser);
+    requests_free(&loop->requests);
     memory_free(loop->input);
-    memory_free(loop->arguments);
     connection_set_free(&loop->ready);
     connection_set_free(&loop->withheld);
     (void)pthread_mutex_destroy(&loop->inbox_lock);

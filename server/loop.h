@@ -4,8 +4,8 @@
  *
  *   L1  Whatever touches a client runs on its loop, inside the gate (gate.h); or elsewhere, under the whole
  *       gate, and then only marks it and calls loop_wake().
- *   L2  One input buffer, one parser, one transaction and one reply serve all clients of the loop in turn: an
- *       idle client has none of its own.
+ *   L2  One input buffer, one slice of requests, one transaction and one reply serve all clients of the loop
+ *       in turn: an idle client has none of its own.
  *   L3  A sync is asked for at the end of a turn, where all who wait are gathered. The only loop syncs by
  *       itself for its only client, which spares three wake-ups; else the store's thread does. Who comes
  *       meanwhile waits for one sync.
@@ -17,23 +17,14 @@
 #include <stdatomic.h>
 #include <uv.h>
 
-#include "net/resp.h"
 #include "server/connection_set.h"
 #include "server/dispatch.h"
+#include "server/requests.h"
 #include "server/server.h"
 
 #define LOOP_INPUT_SIZE ((size_t)262144)
-#define LOOP_SLICE_COUNT_MAX ((size_t)64)            /* requests that are prefetched together */
-#define LOOP_SLICE_ARGUMENT_COUNT_MAX ((size_t)1024) /* a slice ends when there are more */
 
 struct connection;
-
-/* A request of a slice, parsed and not yet run. */
-struct parsed_request {
-    size_t first_argument;
-    size_t argument_count;
-    size_t end; /* of its bytes in the input */
-};
 
 struct loop {
     struct server *server;
@@ -53,12 +44,7 @@ struct loop {
     size_t client_count;
 
     uint8_t *input;
-    struct resp_parser parser;
-    struct parsed_request requests[LOOP_SLICE_COUNT_MAX];
-    size_t request_count;
-    struct stave_bytes *arguments;
-    size_t argument_count;
-    size_t argument_capacity;
+    struct requests requests;
 
     struct connection_set ready;    /* to be looked at in the next turn; the gate */
     struct connection_set withheld; /* with replies that wait for a sync */

@@ -298,7 +298,7 @@ static void refuse_protocol(struct connection *connection, const char *error)
 }
 
 /* Of one request alone nothing is gained. */
-static void prefetch(struct connection *connection)
+static void prefetch_slice(struct connection *connection)
 {
     const struct requests *requests = &connection->client.loop->requests;
     if (requests->count < 2) return;
@@ -391,7 +391,7 @@ static bool may_go_on(struct connection *connection)
 static size_t run_slice(struct connection *connection, size_t at)
 {
     const struct requests *requests = &connection->client.loop->requests;
-    prefetch(connection);
+    prefetch_slice(connection);
     for (size_t i = 0; i < requests->count; i++) {
         if (!run_request(connection, &requests->items[i])) return at;
         at = requests->items[i].end;

@@ -13,7 +13,7 @@
 #include "server/command/generic.h"
 #include "server/command/transaction.h"
 #include "server/command_table.h"
-#include "server/lookahead.h"
+#include "server/prefetch.h"
 
 #define CONFLICT_COUNT_MAX 8
 #define US_PER_MS 1000
@@ -405,8 +405,8 @@ static void seek_others(const struct run *run)
     size_t wanted_count;
     (void)transaction_wanted(run->dispatcher->transaction, &wanted_count);
     if (wanted_count != 1 || run->command->run == transaction_exec) return;
-    (void)lookahead_seek(run->dispatcher->transaction, run->client->database, run->command,
-                         run->request->arguments, run->request->argument_count);
+    (void)prefetch_seek(run->dispatcher->transaction, run->client->database, run->command,
+                        run->request->arguments, run->request->argument_count);
 }
 
 static enum dispatch_outcome execute(struct run *run)

@@ -3,7 +3,7 @@
 #include "server/requests.h"
 
 #include "base/memory.h"
-#include "server/lookahead.h"
+#include "server/prefetch.h"
 
 static bool reserve_arguments(struct requests *requests, size_t more)
 {
@@ -55,8 +55,8 @@ size_t requests_keys(const struct requests *requests, struct stave_bytes *ret_ke
     for (size_t i = 0; i < requests->count && count < capacity; i++) {
         const struct parsed_request *request = &requests->items[i];
         if (request->argument_count < 2) continue;
-        count += lookahead_keys(&requests->arguments[request->first_argument], request->argument_count,
-                                ret_keys + count, capacity - count);
+        count += prefetch_keys(&requests->arguments[request->first_argument], request->argument_count,
+                               ret_keys + count, capacity - count);
     }
     return count;
 }

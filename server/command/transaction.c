@@ -8,8 +8,8 @@
 #include "server/client.h"
 #include "server/command/connection.h"
 #include "server/dispatch.h"
-#include "server/lookahead.h"
 #include "server/number.h"
+#include "server/prefetch.h"
 #include "server/server.h"
 #include "server/watch.h"
 
@@ -67,8 +67,8 @@ enum stave_status transaction_seek_queued(const struct call *exec)
     for (size_t i = 0; i < client->queued_count; i++) {
         const struct queued_command *queued = &client->queued[i];
         database = database_after(exec, queued, database);
-        const enum stave_status status = lookahead_seek(exec->transaction, database, queued->command,
-                                                        queued->arguments, queued->argument_count);
+        const enum stave_status status = prefetch_seek(exec->transaction, database, queued->command,
+                                                       queued->arguments, queued->argument_count);
         if (result == STAVE_OK) result = status;
     }
     return result;

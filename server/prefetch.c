@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads key specs. */
-#include "server/lookahead.h"
+#include "server/prefetch.h"
 
 #include "base/memory.h"
 
 #define KEYS_OF_REQUEST_MAX ((size_t)16) /* that are prefetched */
 #define PARTIAL_SIZE ((size_t)65536)     /* brought of a value before it is known which part is wanted */
 
-size_t lookahead_keys(const struct stave_bytes *arguments, size_t argument_count,
-                      struct stave_bytes *ret_keys, size_t capacity)
+size_t prefetch_keys(const struct stave_bytes *arguments, size_t argument_count, struct stave_bytes *ret_keys,
+                     size_t capacity)
 {
     const struct command *command = command_find(arguments[0]);
     if (command == NULL || command->keys[0].begin == KEY_BEGIN_NONE) return 0;
@@ -43,9 +43,9 @@ static bool is_wanted(const struct transaction *transaction, struct stave_bytes 
     return count > 0 && wanted[0].key.data == key.data;
 }
 
-enum stave_status lookahead_seek(struct transaction *transaction, uint32_t database,
-                                 const struct command *command, const struct stave_bytes *arguments,
-                                 size_t argument_count)
+enum stave_status prefetch_seek(struct transaction *transaction, uint32_t database,
+                                const struct command *command, const struct stave_bytes *arguments,
+                                size_t argument_count)
 {
     if (command->keys[0].begin == KEY_BEGIN_NONE) return STAVE_OK;
     struct command_key *keys = memory_alloc(argument_count * sizeof(struct command_key));

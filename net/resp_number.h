@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Integers in the protocol's sense.
- */
+/* Integers in Redis' sense: of the protocol, of arguments and of values. */
 #ifndef STAVE_NET_RESP_NUMBER_H
 #define STAVE_NET_RESP_NUMBER_H
 

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "net/resp_number.h"
 #include "net/words.h"
-#include "server/number.h"
 #include "server/server.h"
 
 #define ERROR_SIZE_MAX ((size_t)1024)
@@ -27,7 +27,7 @@ bool call_integer_between(struct call *call, size_t index, int64_t min, int64_t 
                           int64_t *ret_value)
 {
     int64_t value;
-    const bool is_integer = number_parse_integer(call->arguments[index], &value);
+    const bool is_integer = resp_integer(call->arguments[index], &value);
     if (!is_integer || value < min || value > max) {
         const char *redis =
             is_integer ? "ERR value is out of range" : "ERR value is not an integer or out of range";

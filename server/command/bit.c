@@ -2,9 +2,9 @@
 /* Single bits, their number and their first place. */
 #include <string.h>
 
+#include "net/resp_number.h"
 #include "server/command/bitmap.h"
 #include "server/command/string.h"
-#include "server/number.h"
 
 #define BYTES_LOW UINT64_C(0x0101010101010101)
 
@@ -15,7 +15,7 @@ bool bitmap_offset(struct call *call, size_t index, bool is_field, unsigned widt
     if (is_multiple) text = stave_bytes((const char *)text.data + 1, text.size - 1);
 
     int64_t offset = -1;
-    if (!number_parse_integer(text, &offset) || offset < 0 ||
+    if (!resp_integer(text, &offset) || offset < 0 ||
         (is_multiple && __builtin_mul_overflow(offset, (int64_t)width, &offset)) ||
         (uint64_t)offset >> 3 >= call_string_size_max(call)) {
         call_error(call, "ERR bit offset is not an integer or out of range");
@@ -51,7 +51,7 @@ enum stave_status bitmap_setbit(struct call *call)
     uint64_t offset;
     if (!bitmap_offset(call, 2, false, 0, &offset)) return STAVE_OK;
     int64_t bit;
-    if (!number_parse_integer(call->arguments[3], &bit) || (bit != 0 && bit != 1))
+    if (!resp_integer(call->arguments[3], &bit) || (bit != 0 && bit != 1))
         return call_error(call, "ERR bit is not an integer or out of range");
 
     struct item old;

@@ -8,9 +8,9 @@
  */
 #include <string.h>
 
+#include "net/resp_number.h"
 #include "server/command/bitmap.h"
 #include "server/command/string.h"
-#include "server/number.h"
 
 enum field_kind { FIELD_GET, FIELD_SET, FIELD_INCRBY };
 enum field_overflow { FIELD_WRAP, FIELD_SATURATE, FIELD_FAIL };
@@ -39,7 +39,7 @@ static bool parse_width(struct call *call, size_t index, struct field *field)
     const char *letter = text.data;
     int64_t width = 0;
     if (text.size > 0 && (*letter == 'i' || *letter == 'u') &&
-        number_parse_integer(stave_bytes(letter + 1, text.size - 1), &width)) {
+        resp_integer(stave_bytes(letter + 1, text.size - 1), &width)) {
         field->is_signed = *letter == 'i';
         field->width = (unsigned)width;
         if (width >= 1 && width <= (field->is_signed ? 64 : 63)) return true;

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "net/resp_number.h"
 #include "server/command/string.h"
 #include "server/number.h"
 
@@ -25,14 +26,14 @@ static enum stave_status add(struct call *call, int64_t increment)
     if (status != STAVE_OK) return status;
 
     int64_t value = 0;
-    if (old.found && !number_parse_integer(old.value, &value))
+    if (old.found && !resp_integer(old.value, &value))
         return call_error(call, "ERR value is not an integer or out of range");
     if (__builtin_add_overflow(value, increment, &value))
         return call_error(call, "ERR increment or decrement would overflow");
 
-    char text[NUMBER_INTEGER_SIZE];
+    char text[RESP_INTEGER_SIZE_MAX];
     struct stave_bytes staged;
-    status = put_number(call, text, number_format_integer(value, text), &old, &staged);
+    status = put_number(call, text, resp_integer_write(value, text), &old, &staged);
     if (status == STAVE_OK) reply_integer(call->reply, value);
     return status;
 }

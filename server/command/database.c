@@ -2,8 +2,8 @@
 /*
  * Whole databases: DBSIZE, FLUSHDB, FLUSHALL, SWAPDB.
  */
+#include "net/resp_number.h"
 #include "server/command/generic.h"
-#include "server/number.h"
 #include "server/server.h"
 
 enum stave_status dbsize_run(struct call *call)
@@ -53,7 +53,7 @@ enum stave_status flushall_run(struct call *call)
 static bool swap_argument(struct call *call, size_t index, const char *error, int64_t *ret_number)
 {
     int64_t number;
-    if (number_parse_integer(call->arguments[index], &number) && number >= INT32_MIN && number <= INT32_MAX) {
+    if (resp_integer(call->arguments[index], &number) && number >= INT32_MIN && number <= INT32_MAX) {
         *ret_number = number;
         return true;
     }

@@ -10,13 +10,13 @@
 #include <time.h>
 
 #include "base/memory.h"
+#include "net/resp_number.h"
 #include "server/client.h"
 #include "server/command/digest.h"
 #include "server/command/generic.h"
 #include "server/command/help.h"
 #include "server/command/object.h"
 #include "server/log.h"
-#include "server/number.h"
 #include "server/server.h"
 
 #define NUMBER_TEXT_SIZE 64
@@ -135,7 +135,7 @@ static enum stave_status populate_turn(struct call *call, struct population *pop
 static bool positive_argument(const struct call *call, size_t index, int64_t *ret_value)
 {
     int64_t value;
-    if (!number_parse_integer(call->arguments[index], &value) || value < 0) return false;
+    if (!resp_integer(call->arguments[index], &value) || value < 0) return false;
     *ret_value = value;
     return true;
 }

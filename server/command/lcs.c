@@ -16,7 +16,6 @@
 #include <string.h>
 
 #include "server/command/string.h"
-#include "server/number.h"
 
 #define LCS_CELLS_MAX (UINT64_C(1) << 30) /* 128 MiB of bits, and at most as much again for the masks */
 #define LCS_LENGTH_CELLS_MAX (UINT64_C(1) << 34) /* half a second */

@@ -5,10 +5,10 @@
  */
 #include "server/command/object.h"
 
+#include "net/resp_number.h"
 #include "server/command/generic.h"
 #include "server/command/help.h"
 #include "server/idle.h"
-#include "server/number.h"
 #include "server/server.h"
 
 #define INTEGER_SIZE_MAX 20        /* longer texts are no integers to Redis */
@@ -28,7 +28,7 @@ enum stave_status object_read(struct call *call, struct stave_bytes key, struct 
         status = transaction_get(call->transaction, call->database, key, &item);
         if (status != STAVE_OK) return status;
         int64_t value;
-        if (number_parse_integer(item.value, &value)) {
+        if (resp_integer(item.value, &value)) {
             object.encoding = "int";
             if (value >= 0 && value < SHARED_INTEGER_COUNT) object.reference_count = INT32_MAX;
         }

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "server/command/string.h"
-#include "server/number.h"
 
 bool string_range(int64_t start, int64_t end, uint64_t size, uint64_t *ret_first, uint64_t *ret_last)
 {

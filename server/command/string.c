@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "server/number.h"
-
 /* Of SET and GETEX. */
 struct string_options {
     bool only_if_absent;

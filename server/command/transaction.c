@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "net/resp_number.h"
 #include "server/client.h"
 #include "server/command/connection.h"
 #include "server/dispatch.h"
-#include "server/number.h"
 #include "server/prefetch.h"
 #include "server/server.h"
 #include "server/watch.h"
@@ -50,7 +50,7 @@ static uint32_t database_after(const struct call *exec, const struct queued_comm
 {
     int64_t number;
     if (strcmp(queued->command->name, "select") != 0 || queued->argument_count != 2 ||
-        !number_parse_integer(queued->arguments[1], &number) || number < 0 ||
+        !resp_integer(queued->arguments[1], &number) || number < 0 ||
         number >= (int64_t)exec->server->database_count) {
         return database;
     }

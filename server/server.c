@@ -2,7 +2,6 @@
 /* The server's life: the store opened, loops started, housekeeping on the main thread, and a clean end. */
 #include "server/server.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,19 +19,13 @@
 #include "server/log.h"
 #include "server/loop.h"
 #include "server/notify.h"
+#include "server/posts.h"
 #include "server/run.h"
 #include "server/upkeep.h"
 #include "server/watch.h"
 
 #define DESCRIPTOR_COUNT_MIN ((rlim_t)32)        /* with so few there is no room for a client, as in Redis */
 #define RESERVED_DESCRIPTOR_COUNT ((rlim_t)4096) /* the store's files, and the process' own */
-
-/* Something to be done on the main thread. */
-struct post {
-    struct post *next;
-    void (*call)(void *context);
-    void *context;
-};
 
 struct server_private {
     uv_loop_t uv;
@@ -43,11 +36,7 @@ struct server_private {
     struct listeners *listeners;
     struct listening listening; /* as the configuration is; those accepted from may be older for a moment */
     bool has_pid_file;
-    pthread_mutex_t lock;
-    struct post *first; /* lock */
-    struct post *last;  /* lock */
-    bool is_ended;      /* lock: nothing more is taken */
-    size_t background_count;
+    struct posts posts;
     _Atomic int exit_code;
     bool is_closing;
 };
@@ -68,87 +57,10 @@ uint64_t server_monotonic_us(void)
 
 /* ------------------------------------------------------------------ from other threads */
 
-bool server_post(struct server *server, void (*call)(void *context), void *context)
-{
-    struct server_private *own = server->own;
-    struct post *post = memory_alloc(sizeof *post);
-    if (post == NULL) return false;
-    *post = (struct post){NULL, call, context};
-    (void)pthread_mutex_lock(&own->lock);
-    const bool is_taken = !own->is_ended;
-    if (is_taken) {
-        if (own->last == NULL)
-            own->first = post;
-        else
-            own->last->next = post;
-        own->last = post;
-        (void)uv_async_send(&own->wake);
-    }
-    (void)pthread_mutex_unlock(&own->lock);
-    if (!is_taken) memory_free(post);
-    return is_taken;
-}
-
-static void run_posts(struct server_private *own)
-{
-    (void)pthread_mutex_lock(&own->lock);
-    struct post *post = own->first;
-    own->first = NULL;
-    own->last = NULL;
-    (void)pthread_mutex_unlock(&own->lock);
-    while (post != NULL) {
-        struct post *next = post->next;
-        post->call(post->context);
-        memory_free(post);
-        post = next;
-    }
-}
-
-struct background {
-    uv_work_t work;
-    struct server *server;
-    void (*run)(void *context);
-    void (*done)(void *context);
-    void *context;
-};
-
-static void run_background(uv_work_t *work)
-{
-    struct background *background = work->data;
-    background->run(background->context);
-}
-
-static void end_background(uv_work_t *work, int status)
-{
-    (void)status;
-    struct background *background = work->data;
-    background->server->own->background_count--;
-    if (background->done != NULL) background->done(background->context);
-    memory_free(background);
-}
-
-static void start_background(void *context)
-{
-    struct background *background = context;
-    background->work.data = background;
-    background->server->own->background_count++;
-    const int error =
-        uv_queue_work(&background->server->own->uv, &background->work, run_background, end_background);
-    assert(error == 0);
-}
-
 bool server_background(struct server *server, void (*work)(void *context), void (*done)(void *context),
                        void *context)
 {
-    struct background *background = memory_alloc_zero(1, sizeof *background);
-    if (background == NULL) return false;
-    background->server = server;
-    background->run = work;
-    background->done = done;
-    background->context = context;
-    if (server_post(server, start_background, background)) return true;
-    memory_free(background);
-    return false;
+    return posts_add_work(&server->own->posts, work, done, context);
 }
 
 void server_stop(struct server *server, int exit_code)
@@ -248,7 +160,7 @@ static bool apply_listen(struct server *server, char ret_error[CONFIG_ERROR_SIZE
         return false;
     }
     const struct listening listening = change->listening;
-    if (server_post(server, relisten, change)) {
+    if (posts_add(&server->own->posts, relisten, change)) {
         server->own->listening = listening;
         return true;
     }
@@ -311,7 +223,7 @@ static void close_main(struct server *server)
 static void on_wake(uv_async_t *wake)
 {
     struct server *server = wake->data;
-    run_posts(server->own);
+    posts_run(&server->own->posts);
     if (atomic_load(&server->stopping)) close_main(server);
 }
 
@@ -453,7 +365,7 @@ bool server_init(struct server *server)
     server->watch = watch_table_new(server->hash_seed);
     server->idle = idle_new(server_now_ms());
     if (server->own == NULL || server->watch == NULL || server->idle == NULL) return false;
-    (void)pthread_mutex_init(&server->own->lock, NULL);
+    posts_init(&server->own->posts, &server->own->uv, &server->own->wake);
     server->active_expire = true;
     server->started_ms = server_now_ms();
     server->stats_reset_ms = server->started_ms;
@@ -507,18 +419,10 @@ static int end(struct server *server, int exit_code)
     memory_free(server->databases);
     watch_table_free(server->watch);
     idle_free(server->idle);
-    (void)pthread_mutex_destroy(&own->lock);
+    posts_free(&own->posts);
     memory_free(own);
     server->own = NULL;
     return exit_code;
-}
-
-static void drop_posts(struct server_private *own)
-{
-    (void)pthread_mutex_lock(&own->lock);
-    own->is_ended = true;
-    (void)pthread_mutex_unlock(&own->lock);
-    run_posts(own);
 }
 
 int server_run(struct server *server)
@@ -544,7 +448,7 @@ int server_run(struct server *server)
 
     notify_manager("STOPPING=1\n");
     log_write(LOG_WARNING, "User requested shutdown...");
-    drop_posts(own);
+    posts_end(&own->posts);
     (void)uv_run(&own->uv, UV_RUN_DEFAULT); /* what the last posts began */
     (void)uv_loop_close(&own->uv);
     const int exit_code = end(server, atomic_load(&own->exit_code));

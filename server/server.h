@@ -97,12 +97,8 @@ uint64_t server_now_ms(void);
 uint64_t server_monotonic_us(void);
 
 /*
- * Runs `call` on the main thread soon, outside of the gate. From any thread. False: no memory, or stopping.
- */
-bool server_post(struct server *server, void (*call)(void *context), void *context);
-
-/*
- * Runs `work` on a thread of the pool, then `done` on the main thread. From any thread. False as above.
+ * Runs `work` on a thread of the pool, then `done` on the main thread. From any thread. False: no memory,
+ * or stopping.
  */
 bool server_background(struct server *server, void (*work)(void *context), void (*done)(void *context),
                        void *context);

@@ -50,21 +50,17 @@ const struct command *command_find_full(struct stave_bytes name);
 
 enum stave_status info_command(struct call *call);
 
-/* The sections of INFO: each appends its lines, without the heading. */
-enum stave_status info_server(struct server *server, struct buffer *out);
-enum stave_status info_clients(struct server *server, struct buffer *out);
+/* Sections of INFO that have files of their own: each appends its lines, without the heading. */
 enum stave_status info_memory(struct server *server, struct buffer *out);
 enum stave_status info_persistence(struct server *server, struct buffer *out);
 enum stave_status info_stats(struct server *server, struct buffer *out);
-enum stave_status info_replication(struct server *server, struct buffer *out);
-enum stave_status info_cpu(struct server *server, struct buffer *out);
 enum stave_status info_commandstats(struct server *server, struct buffer *out);
 enum stave_status info_errorstats(struct server *server, struct buffer *out);
 enum stave_status info_latencystats(struct server *server, struct buffer *out);
+enum stave_status info_keyspace(struct server *server, struct buffer *out);
+enum stave_status info_store(struct server *server, struct buffer *out);
 
 /* Of all loops, by command_number(); the caller frees it. NULL: no memory. */
 struct command_stats *info_sum_commands(struct server *server);
-enum stave_status info_keyspace(struct server *server, struct buffer *out);
-enum stave_status info_store(struct server *server, struct buffer *out);
 
 #endif

@@ -1,5 +1,6 @@
 """A stave-server under test, and a small client of the Redis protocol, versions 2 and 3."""
 
+import faulthandler
 import os
 import random
 import shutil
@@ -383,5 +384,6 @@ def redis_server(*arguments):
 
 
 def main():
-    """Runs the tests of the calling file."""
+    """Runs the tests of the calling file. One that hangs says where, before ctest ends it after 600 seconds."""
+    faulthandler.dump_traceback_later(540)
     unittest.main(verbosity=1, warnings="ignore")

@@ -10,7 +10,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "support"))
 
-from stave_server import Client, RespError, Server, encode  # noqa: E402
+from stave_server import Client, RespError, Server, encode, main  # noqa: E402
 
 WRONG = RespError("WRONGPASS invalid username-password pair or user is disabled.")
 
@@ -122,4 +122,4 @@ class Passwords(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -17,7 +17,8 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "support"))
 
-from stave_server import BIN_DIR, PATIENCE, Client, RespError, Server, ServerTest, free_port, wait_until  # noqa: E402
+from stave_server import (BIN_DIR, PATIENCE, Client, RespError, Server, ServerTest, free_port, main,  # noqa: E402
+                          wait_until)
 
 
 def info(client, section="everything"):
@@ -587,4 +588,4 @@ class Ends(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

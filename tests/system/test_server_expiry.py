@@ -9,7 +9,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "support"))
 
-from stave_server import PATIENCE, SANITIZE, Server, ServerTest, wait_until  # noqa: E402
+from stave_server import PATIENCE, SANITIZE, Server, ServerTest, main, wait_until  # noqa: E402
 
 COUNT = 500
 
@@ -121,4 +121,4 @@ class ManyKeys(ServerTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

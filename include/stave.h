@@ -176,8 +176,9 @@ enum stave_tail {
  * Files take at most `disk_ratio_percent` of the live bytes (110 at least), four times segment_size, 2 MiB,
  * 20 bytes a key and 5 KiB a segment: writes wait for compaction before they take more. Live bytes are those
  * of whole records (stats: live_size), values that are being written included. Not counted is what compaction
- * may not take: what feed_retention_size keeps, damaged segments, files that a view or a feed still uses; and
- * after deletes it takes as long as compaction needs (P9).
+ * may not take: what feed_retention_size keeps, damaged segments, files that a view or a feed still uses; nor
+ * what snapshots share with the store, whose blocks come back only when they are removed; and after deletes
+ * it takes as long as compaction needs (P9).
  */
 struct stave_options {
     size_t size;
@@ -542,7 +543,9 @@ STAVE_API enum stave_status stave_set_options(struct stave *store, const struct 
 
 /*
  * Makes `path`, which must not exist, a store with the contents of this moment, by hard links: on the same
- * file system, without copying. It gets an identity of its own when first opened for writing.
+ * file system, without copying. It gets an identity of its own when first opened for writing. While it is
+ * there it keeps the blocks of what it shares: on a full disk deletes go on for a while, then they are
+ * STAVE_FULL too, and stave_last_error says that the snapshot has to be removed.
  */
 STAVE_API enum stave_status stave_snapshot(struct stave *store, const char *path,
                                            struct stave_error *ret_error);

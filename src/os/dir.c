@@ -173,6 +173,16 @@ enum stave_status dir_link(const struct dir *from_dir, const char *from, const s
     return dir_error(to_dir, to, "cannot link", error);
 }
 
+enum stave_status dir_link_count(const struct dir *dir, const char *name, uint64_t *ret_count,
+                                 struct error *error)
+{
+    struct stat stat;
+    if (system_fstatat(dir->fd, name, &stat, AT_SYMLINK_NOFOLLOW) != 0)
+        return dir_error(dir, name, "cannot look up", error);
+    *ret_count = (uint64_t)stat.st_nlink;
+    return STAVE_OK;
+}
+
 enum stave_status dir_exists(const struct dir *dir, const char *name, struct error *error)
 {
     struct stat stat;

@@ -61,6 +61,10 @@ enum stave_status dir_remove(const char *path, struct error *error);
 enum stave_status dir_link(const struct dir *from_dir, const char *from, const struct dir *to_dir,
                            const char *to, struct error *error);
 
+/* How many names the file `name` has; above 1, a snapshot shares it. Also STAVE_NOT_FOUND. */
+enum stave_status dir_link_count(const struct dir *dir, const char *name, uint64_t *ret_count,
+                                 struct error *error);
+
 /* Whether `name` is there; STAVE_OK or STAVE_NOT_FOUND (then *error is left alone), else as above. */
 enum stave_status dir_exists(const struct dir *dir, const char *name, struct error *error);
 

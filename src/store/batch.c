@@ -573,6 +573,7 @@ enum stave_status stave_batch_commit(struct stave_batch *batch, const struct sta
     } while (status == STAVE_WOULD_BLOCK);
     const uint32_t flags = plan->flags;
     memory_free(plan);
+    if (status == STAVE_FULL) (void)store_explain_full(store);
     if (status != STAVE_OK) return status;
     status = operation_finish(store, flags, sequence);
     if (status == STAVE_OK && ret_sequence != NULL) *ret_sequence = sequence;

@@ -432,6 +432,14 @@ static enum stave_status run_pick(struct run *run, uint64_t *ret_gained)
     return status;
 }
 
+/* D5 */
+static bool has_linked(const struct store *store, const struct pick *pick)
+{
+    for (size_t i = 0; i < pick->count; i++)
+        if (segment_is_linked(store, pick->victims[i]->id)) return true;
+    return false;
+}
+
 /* upkeep_lock. STAVE_END: nothing is to be done. */
 static enum stave_status run_once(struct store *store, enum pick_mode mode, uint32_t id_end,
                                   struct progress *progress, uint64_t *ret_gained)
@@ -449,6 +457,7 @@ static enum stave_status run_once(struct store *store, enum pick_mode mode, uint
     compaction_pick(store, mode, id_end, &run->pick);
     mutex_unlock(&store->write_lock);
     enum stave_status status = STAVE_END;
+    if (mode != PICK_FULL && has_linked(store, &run->pick)) run->output.reserve = RESERVE_STAYS_WHOLE;
     if (run->pick.count > 0) status = run_pick(run, ret_gained);
     if (progress != NULL && status == STAVE_OK) progress->done += run->pick.size;
     memory_free(run);

@@ -17,6 +17,7 @@
 #include "store/background.h"
 #include "store/pressure.h"
 #include "store/reserve.h"
+#include "store/segments.h"
 
 enum {
     SMALL_COUNT_MAX = 8,                                  /* small segments that are left alone */
@@ -42,6 +43,7 @@ struct survey {
     uint64_t kept_tombstones; /* bytes of tombstones that cannot be dropped yet */
     uint64_t oldest;          /* of all segments */
     uint64_t output_size;     /* of one output */
+    uint32_t linked_id;       /* one that was passed over for its second name; 0: none */
 };
 
 /* ------------------------------------------------------------------ what is older than what */
@@ -442,8 +444,16 @@ static bool is_mostly_dead(const struct candidate *candidate)
     return candidate->live < align_up(atomic_load(&candidate->segment->end), MAP_PAGE_SIZE) / 2;
 }
 
+/* D5 */
+static bool gives_back(const struct store *store, struct survey *survey, const struct candidate *candidate)
+{
+    if (!segment_is_linked(store, candidate->segment->id)) return true;
+    survey->linked_id = candidate->segment->id;
+    return false;
+}
+
 /* The emptiest together; they may be small ones of which each for itself has no page to give. */
-static bool take_emptiest(const struct store *store, const struct survey *survey, struct pick *pick)
+static bool take_emptiest(const struct store *store, struct survey *survey, struct pick *pick)
 {
     struct relief relief = {.room = SEGMENT_HEADER_SIZE, .kept = SEGMENT_HEADER_SIZE};
     *pick = (struct pick){.count = 0};
@@ -451,6 +461,7 @@ static bool take_emptiest(const struct store *store, const struct survey *survey
         const struct candidate *candidate = &survey->candidates[i];
         const struct relief with = relief_with(relief, candidate);
         if (!is_mostly_dead(candidate) || !can_be_had(store, &with)) continue;
+        if (!gives_back(store, survey, candidate)) continue;
         relief = with;
         add(pick, candidate);
     }
@@ -458,7 +469,7 @@ static bool take_emptiest(const struct store *store, const struct survey *survey
 }
 
 /* The one that gives most back. */
-static bool take_most_dead(const struct store *store, const struct survey *survey, struct pick *pick)
+static bool take_most_dead(const struct store *store, struct survey *survey, struct pick *pick)
 {
     const struct relief none = {.room = SEGMENT_HEADER_SIZE, .kept = SEGMENT_HEADER_SIZE};
     uint64_t most = 0;
@@ -466,6 +477,7 @@ static bool take_most_dead(const struct store *store, const struct survey *surve
     for (size_t i = 0; i < survey->count; i++) {
         const struct relief relief = relief_with(none, &survey->candidates[i]);
         if (gain_of(&relief) <= most || !can_be_had(store, &relief)) continue;
+        if (!gives_back(store, survey, &survey->candidates[i])) continue;
         most = gain_of(&relief);
         *pick = (struct pick){.count = 0};
         add(pick, &survey->candidates[i]);
@@ -483,7 +495,7 @@ static void take_relief(const struct store *store, struct survey *survey, struct
     const struct relief none = {.room = SEGMENT_HEADER_SIZE, .kept = SEGMENT_HEADER_SIZE};
     const struct relief relief = oldest != NULL ? relief_with(none, oldest) : none;
     *pick = (struct pick){.count = 0};
-    if (oldest != NULL && can_be_had(store, &relief)) add(pick, oldest);
+    if (oldest != NULL && can_be_had(store, &relief) && gives_back(store, survey, oldest)) add(pick, oldest);
 }
 
 void compaction_pick(struct store *store, enum pick_mode mode, uint32_t id_end, struct pick *ret_pick)
@@ -493,7 +505,10 @@ void compaction_pick(struct store *store, enum pick_mode mode, uint32_t id_end, 
     if (!survey_take(store, id_end, &survey)) return;
     switch (mode) {
     case PICK_DUE: (void)take_due(store, &survey, ret_pick); break;
-    case PICK_FULL: take_relief(store, &survey, ret_pick); break;
+    case PICK_FULL:
+        take_relief(store, &survey, ret_pick);
+        atomic_store(&store->linked_id, ret_pick->count == 0 ? survey.linked_id : 0);
+        break;
     case PICK_ALL:
         order(&survey, by_age);
         if (!take_dead(&survey, ret_pick)) (void)take(store, &survey, is_any, 1, ret_pick);

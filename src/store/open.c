@@ -235,6 +235,7 @@ static enum stave_status start_writer(struct store *store, struct recovery *reco
         if (status == STAVE_OK) recovery_clean(recovery);
         if (status == STAVE_OK) status = writer_start(store, true, error);
         while (status == STAVE_FULL && compaction_relieve(store)) status = writer_start(store, true, error);
+        if (status == STAVE_FULL && store_explain_full(store)) store_last_error(store, error);
     } else if (status == STAVE_OK) {
         recovery_clean(recovery);
     }

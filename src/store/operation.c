@@ -254,6 +254,7 @@ enum stave_status operation_write(struct store *store, struct change *change, ui
         if (status == STAVE_FULL && relief.may_come) status = operation_relief(store, &relief);
     } while (status == STAVE_WOULD_BLOCK);
     segment_discard(store, change->large);
+    if (status == STAVE_FULL) (void)store_explain_full(store);
     if (status != STAVE_OK) return status;
     status = operation_finish(store, asked.flags, sequence);
     if (status == STAVE_OK && ret_sequence != NULL) *ret_sequence = sequence;

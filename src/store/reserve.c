@@ -6,24 +6,28 @@
 #include "store/segments.h"
 
 /* The parts of RESERVE beside its goal (D1). */
-#define MANIFEST_PART (UINT64_C(32) << 10)
+#define MANIFEST_PART (UINT64_C(32) << 10) /* the one that stands and the next, */
+#define LENT_PART (UINT64_C(16) << 10)     /* and what RESERVE has of them while one replaces the other */
 #define TAIL_PART (UINT64_C(32) << 10)
 #define DELETE_PART (UINT64_C(32) << 10)
 #define SEGMENT_PART UINT64_C(4608) /* for each: a page (D4), and its lines in two manifests */
 
 /* What is left for others when a part has been used up. */
-static uint64_t floor_of(uint64_t goal, enum reserve_use use)
+static uint64_t floor_of(const struct store *store, enum reserve_use use)
 {
+    const uint64_t goal = atomic_load(&store->reserve_goal);
     switch (use) {
-    case RESERVE_FOR_DELETES: return goal + MANIFEST_PART + TAIL_PART;
+    case RESERVE_FOR_DELETES: return goal + MANIFEST_PART + LENT_PART + TAIL_PART;
     case RESERVE_FOR_TAIL: return goal + MANIFEST_PART;
-    default: return 0;
+    case RESERVE_FOR_OUTPUT:
+    case RESERVE_FOR_MANIFEST: return 0;
+    default: return UINT64_MAX;
     }
 }
 
 static uint64_t whole(const struct store *store, uint64_t goal)
 {
-    const uint64_t parts = MANIFEST_PART + TAIL_PART + DELETE_PART;
+    const uint64_t parts = MANIFEST_PART + LENT_PART + TAIL_PART + DELETE_PART;
     const uint64_t segments = atomic_load(&store->reserve_segments) * SEGMENT_PART;
     return align_up(goal + parts + segments, MAP_PAGE_SIZE);
 }
@@ -101,10 +105,22 @@ enum stave_status reserve_keep(struct store *store)
     return reserve_cover(store, 0);
 }
 
+bool reserve_is_whole(const struct store *store)
+{
+    const uint64_t goal = atomic_load(&store->reserve_goal);
+    return goal == 0 || atomic_load(&store->reserve_size) >= whole(store, goal);
+}
+
 bool reserve_lets_delete(const struct store *store)
 {
-    const uint64_t least = floor_of(atomic_load(&store->reserve_goal), RESERVE_FOR_DELETES);
+    const uint64_t least = floor_of(store, RESERVE_FOR_DELETES);
     return !atomic_load(&store->disk_is_full) || atomic_load(&store->reserve_size) > least;
+}
+
+bool reserve_has_tail(struct store *store)
+{
+    if (reserve_cover(store, 0) == STAVE_OK) return true;
+    return atomic_load(&store->reserve_size) >= floor_of(store, RESERVE_FOR_DELETES);
 }
 
 uint64_t reserve_room(const struct store *store)
@@ -142,7 +158,8 @@ bool reserve_give(struct store *store, uint64_t size, enum reserve_use use)
     struct file file = FILE_NONE;
     uint64_t has = 0;
     bool is_given = false;
-    const uint64_t least = floor_of(atomic_load(&store->reserve_goal), use);
+    const uint64_t least = floor_of(store, use);
+    if (least == UINT64_MAX) return false;
     mutex_lock(&store->reserve_lock);
     if (open_reserve(store, &file, &has, NULL) == STAVE_OK && has > least) {
         const uint64_t left = has > size ? has - size : 0;

@@ -45,6 +45,19 @@ enum stave_status store_error(struct store *store, enum stave_status status, con
     return store_note_error(store, &error);
 }
 
+bool store_explain_full(struct store *store)
+{
+    char name[SEGMENT_FILE_NAME_SIZE];
+    const uint32_t id = atomic_load(&store->linked_id);
+    if (id == 0 || !segment_is_linked(store, id)) return false;
+    segment_file_name(id, name);
+    (void)store_error(store, STAVE_FULL,
+                      "%s/%s: the disk is full, and a snapshot that shares this file keeps the blocks that "
+                      "compaction would free: remove the snapshot",
+                      store->dir.path, name);
+    return true;
+}
+
 /* ------------------------------------------------------------------ slots; write_lock */
 
 static bool slot_is_free(const struct store *store, uint32_t slot)
@@ -129,20 +142,27 @@ static enum stave_status take_reserve(struct store *store, struct segment *segme
     return status;
 }
 
+/* D1, D5 */
+static bool reserve_allows(struct store *store, const struct segment *segment, uint64_t allocate,
+                           enum reserve_use use)
+{
+    if (segment->kind == SEGMENT_LARGE) return reserve_cover(store, 0) == STAVE_OK;
+    return use != RESERVE_STAYS_WHOLE || reserve_cover(store, allocate) == STAVE_OK;
+}
+
 static enum stave_status make_file(struct store *store, struct segment *segment, uint64_t allocate,
                                    enum reserve_use use, struct error *error)
 {
     char name[SEGMENT_FILE_NAME_SIZE];
     segment_file_name(segment->id, name);
-    if (segment->kind == SEGMENT_LARGE && reserve_cover(store, 0) != STAVE_OK) /* D1 */
+    if (!reserve_allows(store, segment, allocate, use))
         return error_set(error, STAVE_FULL, 0, "%s: the disk is full", store->dir.path);
     enum stave_status status = file_create_over(&store->dir, name, &segment->file, error);
     if (status == STAVE_OK) status = file_allocate(&segment->file, 0, allocate, error);
     if (status != STAVE_FULL) return status;
     atomic_store(&store->disk_is_full, true);
     if (use == RESERVE_FOR_OUTPUT) return take_reserve(store, segment, name, allocate, error);
-    const bool is_given = use != RESERVE_FOR_NOTHING && reserve_give(store, allocate, use);
-    return is_given ? file_allocate(&segment->file, 0, allocate, error) : status;
+    return reserve_give(store, allocate, use) ? file_allocate(&segment->file, 0, allocate, error) : status;
 }
 
 static enum stave_status write_header(struct store *store, struct segment *segment, struct error *error)
@@ -488,6 +508,14 @@ enum stave_status segment_seal(struct store *store, struct segment *segment, str
     return status;
 }
 
+bool segment_is_linked(const struct store *store, uint32_t id)
+{
+    char name[SEGMENT_FILE_NAME_SIZE];
+    uint64_t count = 0;
+    segment_file_name(id, name);
+    return dir_link_count(&store->dir, name, &count, NULL) == STAVE_OK && count > 1;
+}
+
 /* ------------------------------------------------------------------ manifest */
 
 static uint8_t flags_of(const struct segment *segment)
@@ -579,8 +607,9 @@ enum stave_status manifest_install(struct store *store, struct error *error)
     const uint64_t room = align_up(manifest_size(&manifest) + MANIFEST_GROWTH, MAP_PAGE_SIZE);
     if (status == STAVE_FULL && reserve_give(store, room, RESERVE_FOR_MANIFEST))
         status = manifest_write(&store->dir, &manifest, error);
-    const bool lacks_spare = status == STAVE_OK && atomic_load(&store->disk_is_full) &&
-                             manifest_ensure_spare(&store->dir, &manifest, NULL) == STAVE_FULL;
+    const bool is_short = atomic_load(&store->disk_is_full) || !reserve_is_whole(store);
+    const bool lacks_spare =
+        status == STAVE_OK && is_short && manifest_ensure_spare(&store->dir, &manifest, NULL) == STAVE_FULL;
     if (lacks_spare && reserve_give(store, room, RESERVE_FOR_MANIFEST))
         (void)manifest_ensure_spare(&store->dir, &manifest, NULL);
     manifest_free(&manifest);

@@ -55,6 +55,9 @@ bool location_leads_nowhere(void *context, uint64_t location);
 /* write_lock. NULL if there is none. */
 struct segment *segment_by_id(const struct store *store, uint32_t id);
 
+/* Whether its file has a second name, as in a snapshot. That may be removed at any moment (D5). */
+bool segment_is_linked(const struct store *store, uint32_t id);
+
 /* No lock held: trims an open segment to its end for good, syncs it, and marks it sealed. */
 enum stave_status segment_seal(struct store *store, struct segment *segment, struct error *error);
 
@@ -74,5 +77,7 @@ void store_last_error(struct store *store, struct error *ret_error);
 /* The same from parts. */
 enum stave_status store_error(struct store *store, enum stave_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* After STAVE_FULL: notes that a snapshot is why compaction could not help. False if none is. */
+bool store_explain_full(struct store *store);
 
 #endif

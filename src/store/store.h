@@ -86,6 +86,8 @@ struct segment {
     _Atomic uint64_t granted;   /* bytes whose pages may be stored to without a fault that fails */
     _Atomic bool preparing;     /* the preparer is at work on it: not to be sealed or discarded now */
     bool written;               /* appended to by pwrite, not through the map */
+    bool for_deletes;           /* LOG: made when RESERVE was not whole, of its blocks (D3) */
+    bool for_opening;           /* that, and at open: of the part for tails too */
     bool large_pages;           /* its maker, then the preparer: the map was advised to take pages of 2 MiB */
     struct manifest_space
         *start_spaces; /* LOG: the spaces at its start, SPACE_COUNT of them; freed once sealed */
@@ -163,13 +165,14 @@ struct store {
     _Atomic uint64_t reserve_goal;  /* end of the largest segment that is sealed, LARGE ones aside */
     _Atomic uint64_t reserve_segments; /* how many there were then */
     _Atomic bool disk_is_full;         /* blocks were refused, and not granted since */
-    uint64_t output_size;              /* write_lock; of files that compaction is writing, or removing */
-    uint64_t relief_begun;             /* write_lock; turns of compaction begun, */
-    uint64_t relief_ended;             /* write_lock; and ended, */
-    int relief_turn;                   /* write_lock; enum pressure_turn: what came of the last one */
-    bool closing;                      /* write_lock */
-    bool starts_from_reserve;          /* alone at open: the first tail may use its part of RESERVE */
-    struct condition roll_done;        /* write_lock; spare made, sealing done, space given back */
+    _Atomic uint32_t linked_id; /* a segment that could not be compacted for its second name (D5); 0: none */
+    uint64_t output_size;       /* write_lock; of files that compaction is writing, or removing */
+    uint64_t relief_begun;      /* write_lock; turns of compaction begun, */
+    uint64_t relief_ended;      /* write_lock; and ended, */
+    int relief_turn;            /* write_lock; enum pressure_turn: what came of the last one */
+    bool closing;               /* write_lock */
+    bool starts_from_reserve;   /* alone at open: the first tail may use its part of RESERVE */
+    struct condition roll_done; /* write_lock; spare made, sealing done, space given back */
 
     _Atomic int failed; /* enum stave_status; set once (T7) */
 

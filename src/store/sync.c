@@ -207,13 +207,16 @@ static enum stave_status make_spare(struct store *store, struct segment **ret_sp
     if (status == STAVE_OK)
         status =
             segment_create(store, SEGMENT_LOG, capacity, allocation, 0, RESERVE_FOR_NOTHING, &spare, error);
-    if (status == STAVE_FULL) {
+    const bool is_full = status == STAVE_FULL;
+    if (is_full) {
         if (allocation > least) allocation = least;
         status = segment_create(store, SEGMENT_LOG, capacity, allocation, 0,
                                 store->starts_from_reserve ? RESERVE_FOR_TAIL : RESERVE_FOR_DELETES, &spare,
                                 error);
     }
     if (status != STAVE_OK) return status;
+    spare->for_deletes = is_full;
+    spare->for_opening = is_full && store->starts_from_reserve;
     if (!spare->written && !always) (void)writer_grant(store, spare, allocation, NULL);
     *ret_spare = spare;
     return STAVE_OK;

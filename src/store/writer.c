@@ -153,6 +153,15 @@ static enum stave_status mark_empty(struct store *store)
     return status == STAVE_OK ? writer_append_mark(store, &mark) : status;
 }
 
+/* D3 */
+static bool may_be_appended_to(struct store *store, const struct segment *tail, bool is_delete)
+{
+    if (!tail->for_deletes) return true;
+    if (!is_delete) return reserve_cover(store, 0) == STAVE_OK;
+    return !tail->for_opening || tail->last_sequence != 0 ||
+           reserve_has_tail(store); /* a MARK alone is not in the way */
+}
+
 static enum stave_status writable_status(const struct store *store)
 {
     if (store->tail == NULL) return STAVE_READ_ONLY;
@@ -195,6 +204,8 @@ enum stave_status writer_make_room(struct store *store, uint64_t size, bool is_d
         enum stave_status status = writable_status(store);
         if (status != STAVE_OK) return status;
         struct segment *tail = store->tail;
+        if (!may_be_appended_to(store, tail, is_delete))
+            return store_error(store, STAVE_FULL, "%s: the disk is full", store->dir.path);
         if (fits(tail, is_delete || store->spare != NULL ? size : size + DELETE_RESERVE)) { /* W3 */
             const uint64_t end = atomic_load_explicit(&tail->end, memory_order_relaxed);
             const uint64_t needed = end + size + MARK_ROOM + DELETE_RESERVE;

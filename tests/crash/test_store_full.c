@@ -25,8 +25,9 @@ enum {
     KILLS_MAX = 12,
     CALLS_BEFORE_KILL = 400,
     PATIENCE_MS = 20000,
-    GROUP_MAX = 20,    /* deletes of one batch */
-    STRIDE = 15485863, /* a prime above KEY_MAX: deletes are all over the segments */
+    SNAPSHOT_AT = 1500, /* keys */
+    GROUP_MAX = 20,     /* deletes of one batch */
+    STRIDE = 15485863,  /* a prime above KEY_MAX: deletes are all over the segments */
 };
 
 /* What was acknowledged, in memory that outlives a killed child. */
@@ -43,8 +44,9 @@ struct disk {
     struct scratch scratch;
     struct stave_options options;
     size_t value_size;
-    size_t stride; /* from one deleted key to the next */
-    size_t group;  /* deletes of one batch; 1: single ones */
+    size_t stride;     /* from one deleted key to the next */
+    size_t group;      /* deletes of one batch; 1: single ones */
+    bool has_snapshot; /* of a part of it, until a delete finds the disk full for good */
     struct ledger *ledger;
 };
 
@@ -152,7 +154,10 @@ static void fill(const struct disk *disk, struct stave *store)
 {
     struct ledger *ledger = disk->ledger;
     enum stave_status status = STAVE_OK;
-    while (ledger->count < KEY_MAX && (status = put(disk, store, ledger->count)) == STAVE_OK) ledger->count++;
+    char snapshot[SCRATCH_PATH_SIZE];
+    scratch_path(&disk->scratch, "snapshot", snapshot);
+    while (ledger->count < KEY_MAX && (status = put(disk, store, ledger->count)) == STAVE_OK)
+        if (++ledger->count == SNAPSHOT_AT && disk->has_snapshot) (void)stave_snapshot(store, snapshot, NULL);
     if (status != STAVE_FULL) child_fail(disk, "put until full", status);
 }
 
@@ -177,6 +182,16 @@ static enum stave_status delete_group(const struct disk *disk, struct stave *sto
     return status;
 }
 
+/* False: there is none. */
+static bool remove_snapshot(const struct disk *disk)
+{
+    char snapshot[SCRATCH_PATH_SIZE];
+    if (!scratch_has(disk->scratch.root, "snapshot")) return false;
+    scratch_path(&disk->scratch, "snapshot", snapshot);
+    scratch_remove_tree(snapshot);
+    return true;
+}
+
 /* With compaction on demand a delete may be refused: then that is demanded, and it is not refused again. */
 static void delete_half(const struct disk *disk, struct stave *store)
 {
@@ -190,6 +205,7 @@ static void delete_half(const struct disk *disk, struct stave *store)
             if (status != STAVE_OK) child_fail(disk, "compact", status);
             status = delete_group(disk, store);
         }
+        if (status == STAVE_FULL && remove_snapshot(disk)) continue;
         if (status != STAVE_OK) child_fail(disk, "delete", status);
         for (size_t i = 0; i < group; i++) ledger->gone[deleted_key(disk, ledger->deleted + i)] = true;
         ledger->deleted += group;
@@ -226,6 +242,7 @@ static void live_on(const struct disk *disk, uint64_t kill_at)
     if (disk->ledger->deleted == 0 && !disk->ledger->is_deleting) fill(disk, store);
     check_reads(disk, store);
     delete_half(disk, store);
+    (void)remove_snapshot(disk);
     put_again(disk, store);
     check_reads(disk, store);
     const enum stave_status status = stave_close(store);
@@ -261,6 +278,7 @@ static void run_seed(unsigned seed, bool manual, bool kills)
     if (size < 5 * segment_size) size = 6 * segment_size;
     disk.stride = seed / 2 % 2 != 0 ? STRIDE : 1;
     disk.group = seed / 5 % 2 != 0 ? GROUP_MAX : 1;
+    disk.has_snapshot = seed % 5 >= 3;
     const bool is_made = disk_make(&disk, size, segment_size, value_sizes[seed / 4 % 4], manual);
     (void)snprintf(name, sizeof(name), "seed %u, manual %d, disk %llu, segment %llu, value %zu", seed, manual,
                    (unsigned long long)size, (unsigned long long)segment_size, disk.value_size);

@@ -246,7 +246,7 @@ static enum stave_status check_slots(const struct manifest *manifest, struct err
         fits = take_slots(taken, &manifest->segments[index]);
     memory_free(taken);
     if (fits) return STAVE_OK;
-    return error_set(error, STAVE_CORRUPT, 0, MANIFEST_FILE_NAME ": two segments own the same slot");
+    return error_set(error, STAVE_CORRUPT, 0, "two segments own the same slot");
 }
 
 /* ---- encoding ---- */
@@ -370,20 +370,20 @@ void manifest_encode(const struct manifest *manifest, uint8_t *at)
 
 static enum stave_status refuse(struct error *error, const char *problem)
 {
-    return error_set(error, STAVE_CORRUPT, 0, MANIFEST_FILE_NAME ": %s", problem);
+    return error_set(error, STAVE_CORRUPT, 0, "%s", problem);
 }
 
 /* What is to be known before the fields mean anything: magic, checksum, version, counts. */
 static enum stave_status check_frame(const uint8_t *bytes, size_t size, struct error *error)
 {
     if (size < sizeof(magic) || memcmp(bytes, magic, sizeof(magic)) != 0)
-        return error_set(error, STAVE_NOT_A_STORE, 0, MANIFEST_FILE_NAME ": is not a manifest of Stave");
+        return error_set(error, STAVE_NOT_A_STORE, 0, "is not a manifest of Stave");
     if (size < MANIFEST_SIZE_MIN) return refuse(error, "is shorter than its header");
     if (load_le64(bytes + size - CHECKSUM_SIZE) != hash_bytes(bytes, size - CHECKSUM_SIZE, 0))
-        return refuse(error, "does not match its checksum");
+        return error_set(error, STAVE_CORRUPT, 0, "does not match its checksum at offset %zu",
+                         size - CHECKSUM_SIZE);
     if (load_le32(bytes + VERSION_AT) > MANIFEST_VERSION)
-        return error_set(error, STAVE_VERSION, 0,
-                         MANIFEST_FILE_NAME ": was written by a newer version of Stave");
+        return error_set(error, STAVE_VERSION, 0, "was written by a newer version of Stave");
     if (load_le32(bytes + VERSION_AT) != MANIFEST_VERSION) return refuse(error, "has an unknown version");
     if (load_le32(bytes + RESERVED_AT) != 0) return refuse(error, "a reserved field is not zero");
 
@@ -452,6 +452,7 @@ enum stave_status manifest_decode(const uint8_t *bytes, size_t size, struct mani
 enum stave_status manifest_read(const struct dir *dir, struct manifest *ret_manifest, struct error *error)
 {
     struct file file = FILE_NONE;
+    struct error problem = ERROR_NONE;
     uint8_t *bytes = NULL;
     uint64_t size = 0;
 
@@ -470,7 +471,8 @@ enum stave_status manifest_read(const struct dir *dir, struct manifest *ret_mani
     }
     status = file_read_at(&file, bytes, (size_t)size, 0, error);
     if (status != STAVE_OK) goto done;
-    status = manifest_decode(bytes, (size_t)size, ret_manifest, error);
+    status = manifest_decode(bytes, (size_t)size, ret_manifest, &problem);
+    if (status != STAVE_OK) status = file_error(&file, error, status, 0, "%s", problem.message);
 
 done:
     memory_free(bytes);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -331,8 +332,19 @@ static void leftovers_of_a_crash_do_not_matter(void **state) /* M1, P3 */
     assert_same_manifest(&manifest, &back);
     manifest_free(&back);
 
-    test_file_write(path, MANIFEST_FILE_NAME, larger, 100000);
     struct error error = ERROR_NONE;
+    const size_t size = manifest_size(&manifest);
+    manifest_encode(&manifest, larger);
+    larger[size / 2] ^= 1;
+    test_file_write(path, MANIFEST_FILE_NAME, larger, size);
+    assert_int_equal(manifest_read(&dir, &back, &error), STAVE_CORRUPT);
+    char expected[ERROR_MESSAGE_SIZE]; /* P6: file and offset */
+    (void)snprintf(expected, sizeof(expected),
+                   "%s/" MANIFEST_FILE_NAME ": does not match its checksum at offset %zu", path, size - 8);
+    assert_string_equal(error.message, expected);
+
+    memset(larger, 0xEE, 100000);
+    test_file_write(path, MANIFEST_FILE_NAME, larger, 100000);
     assert_int_equal(manifest_read(&dir, &back, &error), STAVE_NOT_A_STORE);
     assert_non_null(strstr(error.message, MANIFEST_FILE_NAME));
     test_file_write(path, MANIFEST_FILE_NAME, larger, 0);

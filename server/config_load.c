@@ -240,6 +240,7 @@ static enum stave_status take_option(const struct source *source, char **argumen
 static enum stave_status remember_file(struct config *config, const char *path)
 {
     char *absolute = realpath(path, NULL);
+    memory_free(config->file);
     config->file = absolute != NULL ? memory_copy_string(absolute) : NULL;
     free(absolute);
     return config->file != NULL ? STAVE_OK : STAVE_NO_MEMORY;

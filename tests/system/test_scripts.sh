@@ -34,6 +34,7 @@ export BIN_DIR=$STAVE_BIN_DIR DATA=$work/data
 PORT=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 export PORT
 start() {
+    : > shown # before it starts: the line of an earlier start is not its own
     "$scripts/run.sh" > shown 2>&1 &
     server=$!
     for ((i = 0; i < 600; i++)); do

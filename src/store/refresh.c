@@ -60,19 +60,28 @@ static void empty(struct store *store)
     store->open_from_checkpoint = false;
 }
 
+/* Attempts to read a store beside its writer. */
+struct attempts {
+    int count;
+    int unchanged; /* that failed in a row although the manifest stayed as it was */
+};
+
 /* Whether the failure may come of a writer at work, so that another attempt is worth it. */
 static bool is_worth_another(struct store *store, const struct manifest *manifest, enum stave_status status,
-                             int attempt)
+                             struct attempts *attempts)
 {
     bool changed = false;
-    if (attempt == ATTEMPTS_MAX) return false;
+    if (attempts->count == ATTEMPTS_MAX) return false;
     if (status == STAVE_WOULD_BLOCK) return true;
     if (status != STAVE_CORRUPT) return false;
-    return attempt <= ATTEMPTS_UNCHANGED ||
-           (manifest_changed(store, manifest, &changed, NULL) == STAVE_OK && changed);
+    if (manifest_changed(store, manifest, &changed, NULL) != STAVE_OK || !changed)
+        return ++attempts->unchanged <= ATTEMPTS_UNCHANGED;
+    attempts->unchanged = 0;
+    return true;
 }
 
-static enum stave_status open_once(struct store *store, int attempt, bool *ret_again, struct error *error)
+static enum stave_status open_once(struct store *store, struct attempts *attempts, bool *ret_again,
+                                   struct error *error)
 {
     struct manifest manifest = MANIFEST_NONE;
     struct recovery *recovery = memory_alloc_zero(1, sizeof(*recovery));
@@ -80,12 +89,12 @@ static enum stave_status open_once(struct store *store, int attempt, bool *ret_a
         return error_set(error, STAVE_NO_MEMORY, 0, "%s: no memory to open the store", store->dir.path);
     enum stave_status status = manifest_read(&store->dir, &manifest, error);
     if (status != STAVE_OK) goto done;
-    status = recovery_run(store, &manifest, attempt < ATTEMPTS_MAX, recovery, error);
+    status = recovery_run(store, &manifest, attempts->count < ATTEMPTS_MAX, recovery, error);
     if (status == STAVE_OK) { /* the checkpoint may be of a later manifest (F2) */
         status = manifest_changed(store, &manifest, ret_again, error);
         goto done;
     }
-    *ret_again = is_worth_another(store, &manifest, status, attempt);
+    *ret_again = is_worth_another(store, &manifest, status, attempts);
 done:
     recovery_free(recovery);
     memory_free(recovery);
@@ -101,12 +110,13 @@ static enum stave_status too_fast(const struct store *store, struct error *error
 
 enum stave_status refresh_open(struct store *store, struct error *error)
 {
-    for (int attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+    struct attempts attempts = {.count = 0};
+    while (attempts.count++ < ATTEMPTS_MAX) {
         bool again = false;
-        const enum stave_status status = open_once(store, attempt, &again, error);
+        const enum stave_status status = open_once(store, &attempts, &again, error);
         if (!again) return status;
         empty(store);
-        thread_sleep_ns(ATTEMPT_NAP_NS * (uint64_t)attempt);
+        thread_sleep_ns(ATTEMPT_NAP_NS * (uint64_t)attempts.count);
     }
     return too_fast(store, error);
 }
@@ -465,18 +475,18 @@ static enum stave_status take_over(struct refresh *refresh, struct error *error)
 }
 
 /* One attempt. */
-static enum stave_status refresh_once(struct refresh *refresh, int attempt, bool *ret_again,
+static enum stave_status refresh_once(struct refresh *refresh, struct attempts *attempts, bool *ret_again,
                                       struct error *error)
 {
     struct store *store = refresh->store;
-    enum stave_status status = open_everything(refresh, attempt < ATTEMPTS_MAX, error);
+    enum stave_status status = open_everything(refresh, attempts->count < ATTEMPTS_MAX, error);
     if (status == STAVE_OK) {
         mutex_lock(&store->write_lock);
         status = take_over(refresh, error);
         mutex_unlock(&store->write_lock);
         segments_retire(store, refresh->gone, refresh->gone_count, false);
     }
-    *ret_again = is_worth_another(store, &refresh->manifest, status, attempt);
+    *ret_again = is_worth_another(store, &refresh->manifest, status, attempts);
     close_all(refresh);
     return status;
 }
@@ -488,10 +498,12 @@ static enum stave_status refresh_store(struct store *store, struct error *error)
         return error_set(error, STAVE_NO_MEMORY, 0, "%s: no memory to refresh the store", store->dir.path);
     refresh->store = store;
     enum stave_status status = STAVE_WOULD_BLOCK;
+    struct attempts attempts = {.count = 0};
     bool again = true;
-    for (int attempt = 1; again; attempt++) {
-        status = refresh_once(refresh, attempt, &again, error);
-        if (again) thread_sleep_ns(ATTEMPT_NAP_NS * (uint64_t)attempt);
+    while (again) {
+        attempts.count++;
+        status = refresh_once(refresh, &attempts, &again, error);
+        if (again) thread_sleep_ns(ATTEMPT_NAP_NS * (uint64_t)attempts.count);
     }
     memory_free(refresh);
     return status == STAVE_WOULD_BLOCK ? too_fast(store, error) : status;

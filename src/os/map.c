@@ -55,7 +55,7 @@ void map_shrink(struct map *map, size_t size)
     const size_t kept = align_up(size, MAP_PAGE_SIZE);
     const size_t had = align_up(map->size, MAP_PAGE_SIZE);
     if (kept < had) unmap(map->data + kept, had - kept);
-    map->size = size;
+    __atomic_store_n(&map->size, size, __ATOMIC_RELAXED); /* beside readers of what stays mapped */
     if (size == 0) *map = MAP_NONE;
 }
 
@@ -67,7 +67,7 @@ struct page_range {
 
 static struct page_range pages_of(const struct map *map, uint64_t offset, size_t size)
 {
-    const size_t mapped = align_up(map->size, MAP_PAGE_SIZE);
+    const size_t mapped = align_up(__atomic_load_n(&map->size, __ATOMIC_RELAXED), MAP_PAGE_SIZE);
     if (offset >= mapped || size == 0) return (struct page_range){map->data, 0};
     const size_t begin = align_down(offset, MAP_PAGE_SIZE);
     const size_t left = mapped - (size_t)offset;

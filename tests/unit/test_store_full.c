@@ -317,7 +317,7 @@ static void fill_snapshot_and_kill(struct disk *disk)
 static void a_store_killed_again_and_again_beside_a_snapshot_on_a_full_disk_opens(void **state)
 {
     (void)state;
-    if (TEST_SLOWNESS > 2) skip(); /* one thread at a time writes here, and it would take many minutes */
+    if (TEST_SLOWNESS > 2) skip(); /* does not end in 600 s there, with 3 kills neither: not understood */
     for_each_disk(fill_snapshot_and_kill);
 }
 
@@ -344,7 +344,7 @@ static void fill_and_put_and_kill(struct disk *disk)
 static void a_store_that_is_put_to_and_killed_again_and_again_on_a_full_disk_opens(void **state)
 {
     (void)state;
-    if (TEST_SLOWNESS > 2) skip(); /* one thread at a time writes here, and it would take many minutes */
+    if (TEST_SLOWNESS > 2) skip(); /* does not end in 600 s there, with 3 kills neither: not understood */
     for_each_disk(fill_and_put_and_kill);
 }
 

@@ -316,14 +316,18 @@ static enum stave_status attempt_held(struct run *run, struct call *call)
     return status;
 }
 
-/* Attempts until it is through, must wait, or has failed. STAVE_CONFLICT: it may not run now. */
+/*
+ * Attempts until it is through, must wait, or has failed. STAVE_CONFLICT: it may not run now. A
+ * batch that is too large with what it requires is tried alone, where it requires nothing (T3).
+ */
 static enum stave_status run_command(struct run *run, struct call *call)
 {
     struct client *client = run->client;
     const uint32_t database = client->database;
     const int protocol = client->protocol;
-    for (int conflicts = 0;; conflicts++) {
-        if (conflicts >= CONFLICT_COUNT_MAX && !go_exclusive(run)) return STAVE_CONFLICT;
+    bool is_large = false;
+    for (int conflicts = 0;;) {
+        if ((is_large || conflicts >= CONFLICT_COUNT_MAX) && !go_exclusive(run)) return STAVE_CONFLICT;
         const enum stave_status status = attempt_held(run, call);
         if (status == STAVE_OK) return status;
 
@@ -332,10 +336,14 @@ static enum stave_status run_command(struct run *run, struct call *call)
         client->protocol = protocol;
         client->database = database;
         call->database = database;
-        if (status != STAVE_CONFLICT && status != STAVE_WOULD_BLOCK) return status;
+        is_large = status == STAVE_LIMIT && !is_alone(run);
+        if (status != STAVE_CONFLICT && status != STAVE_WOULD_BLOCK && !is_large) return status;
         call->ends_multi = false;
         if (status == STAVE_WOULD_BLOCK) return status;
-        run->dispatcher->stats.conflict_retries++;
+        if (status == STAVE_CONFLICT) {
+            conflicts++;
+            run->dispatcher->stats.conflict_retries++;
+        }
         transaction_reset(run->dispatcher->transaction);
         read_clock(run->dispatcher, server_monotonic_us());
     }

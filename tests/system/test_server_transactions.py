@@ -91,6 +91,32 @@ class Multi(ServerTest):
             self.assertEqual(1, client("DBSIZE"))
 
 
+class OfManyKeys(ServerTest):
+    """Keys so long that one batch holds them once, and not a second time as what the command has looked at."""
+
+    options = {"io_threads": 2}
+    keys = [f"{number:02}" + "k" * (1 << 20) for number in range(40)]
+
+    def test_what_is_deleted_need_not_fit_a_batch_twice(self):
+        for command in ("DEL", "UNLINK"):
+            for key in self.keys:
+                self.client("SET", key, "v")
+            self.assertEqual(40, self.client(command, *self.keys))
+            self.assertEqual(0, self.client("DBSIZE"))
+
+    def test_what_msetnx_sets_need_not_fit_a_batch_twice(self):
+        pairs = [word for key in self.keys for word in (key, "v")]
+        self.assertEqual([1, 0], [self.client("MSETNX", *pairs) for _ in range(2)])
+        self.assertEqual(40, self.client("EXISTS", *self.keys))
+
+    def test_what_does_not_fit_a_batch_once_is_refused_and_not_begun(self):
+        more = [key + "m" for key in self.keys]
+        for key in self.keys + more:
+            self.client("SET", key, "v")
+        self.assert_error("ERR too large: a batch may have 1048576 writes and 67108864 bytes", "DEL", *self.keys, *more)
+        self.assertEqual(80, self.client("DBSIZE"))
+
+
 class TimeStandsStill(unittest.TestCase):
     """A key that expires while an EXEC, or a command, runs is there for all of it, or for none of it."""
 

@@ -377,6 +377,94 @@ static void reads_go_on_while_every_lock_is_held(void **state)
     for (size_t i = count; i-- > 0;) mutex_unlock(locks[i]);
 }
 
+/* ------------------------------------------------------------------ a reader beside its writer */
+
+enum { SPOILT_BY_COMPACTION = 3, LISTS_AN_ATTEMPT = 2 }; /* the second one finds no more files */
+
+struct opener {
+    const char *path;
+    struct stave_options options;
+    struct stave *reader;
+    enum stave_status status;
+    struct stave_error error;
+};
+
+static void *open_reader(void *context)
+{
+    struct opener *opener = context;
+    fault_mark_thread();
+    opener->status = stave_open(opener->path, &opener->options, &opener->reader, &opener->error);
+    return NULL;
+}
+
+/* The reader has read the manifest, and no segment yet. */
+static void await_attempt(uint64_t lists)
+{
+    fault_hold(FAULT_LIST | FAULT_MARKED, lists);
+    assert_true(fault_await_held());
+}
+
+/* What the manifest listed is gone. */
+static void compact_under_the_reader(struct fixture *fixture, uint64_t version)
+{
+    fixture_fill(fixture->store, "k", 100, 500, version);
+    crash_wait_until_quiet(fixture->store);
+    assert_int_equal(stave_compact(fixture->store, STAVE_COMPACT_ALL, NULL, NULL), STAVE_OK);
+    crash_wait_until_quiet(fixture->store);
+}
+
+/* The reader knows how long the tail's file is, and finds it trimmed; no manifest says so yet. */
+static void seal_under_the_reader(struct fixture *fixture)
+{
+    struct store *store = fixture->store->store;
+    fault_hold(FAULT_READ | FAULT_MARKED, 2); /* behind the tail's header */
+    assert_true(fault_await_held());
+    for (bool is_trimmed = false; !is_trimmed;) {
+        mutex_lock(&store->write_lock);
+        const bool rolls = store->sealing != NULL;
+        is_trimmed = rolls && store->sealing->sealed;
+        mutex_unlock(&store->write_lock);
+        if (!rolls)
+            store_put(fixture->store, "filler", "1");
+        else
+            (void)usleep(NAP_US);
+    }
+}
+
+/*
+ * A seal costs a reader an attempt although the manifest stays as it was; it may cost one after any number of
+ * attempts that compactions have spoilt.
+ */
+static void an_open_that_compactions_spoil_tries_again_when_a_seal_does(void **state)
+{
+    struct fixture *fixture = *state;
+    struct opener opener = {.path = fixture->scratch.store};
+    pthread_t thread;
+    reopen_with(fixture, STAVE_TAIL_AUTO, STAVE_READS_MAPPED);
+    compact_under_the_reader(fixture, 0);
+    opener.options = fixture->options;
+    opener.options.read_only = true;
+    fault_choose(FAULT_LIST);
+    fault_arm(UINT64_MAX, EIO);
+    fault_hold(FAULT_LIST | FAULT_MARKED, 1);
+    assert_int_equal(pthread_create(&thread, NULL, open_reader, &opener), 0);
+    assert_true(fault_await_held());
+    for (uint64_t version = 1; version <= SPOILT_BY_COMPACTION; version++) {
+        compact_under_the_reader(fixture, version);
+        await_attempt(LISTS_AN_ATTEMPT);
+    }
+    struct mutex *const manifest_lock = &fixture->store->store->manifest_lock;
+    mutex_lock(manifest_lock);
+    seal_under_the_reader(fixture);
+    fault_release();
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    mutex_unlock(manifest_lock);
+    if (opener.status != STAVE_OK) fail_msg("%d %s", (int)opener.status, opener.error.message);
+    assert_int_equal(fault_count(), (SPOILT_BY_COMPACTION + 2) * LISTS_AN_ATTEMPT);
+    fixture_expect_filled(opener.reader, "k", 100, 500, SPOILT_BY_COMPACTION);
+    store_close(opener.reader);
+}
+
 /* ------------------------------------------------------------------ close */
 
 enum { LONG_KEY_SIZE = 1000, LONG_KEYS = 200 };
@@ -436,6 +524,7 @@ int main(void)
         SCHEDULE(of_a_batch_that_fails_half_way_nothing_is_ever_seen),
         SCHEDULE(a_batch_that_fails_half_way_wakes_writers_that_wait_for_room),
         SCHEDULE(reads_go_on_while_every_lock_is_held),
+        SCHEDULE(an_open_that_compactions_spoil_tries_again_when_a_seal_does),
         SCHEDULE(a_close_waits_for_the_worker_that_waits_for_a_roll),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -245,6 +246,44 @@ static void map_tells_pages_in_memory_from_those_that_are_not(void **state) /* f
     (void)file_close(&file, NULL);
 }
 
+enum { SHRINK_PAGES = 64, LOOKS = 1000 };
+
+struct looker {
+    const struct map *map;
+    bool was_always_there;
+};
+
+static void *look_at_first_page(void *context)
+{
+    struct looker *const looker = context;
+    looker->was_always_there = true;
+    for (int look = 0; look < LOOKS; look++)
+        if (!map_resident(looker->map, 0, MAP_PAGE_SIZE)) looker->was_always_there = false;
+    return NULL;
+}
+
+/* STAVE_READ_NO_WAIT beside the sealer; of a race the thread sanitizer tells. */
+static void map_is_looked_at_while_it_shrinks(void **state)
+{
+    struct fixture *const fixture = *state;
+    struct file file = FILE_NONE;
+    struct map map = MAP_NONE;
+    struct looker looker = {.map = &map};
+    pthread_t thread;
+    enum { SIZE = SHRINK_PAGES * MAP_PAGE_SIZE };
+    assert_int_equal(file_create(&fixture->dir, "s", &file, NULL), STAVE_OK);
+    assert_int_equal(file_allocate(&file, 0, SIZE, NULL), STAVE_OK);
+    assert_int_equal(map_file(&file, SIZE, true, &map, NULL), STAVE_OK);
+    assert_int_equal(map_populate_write(&map, 0, SIZE, NULL), STAVE_OK);
+    assert_int_equal(pthread_create(&thread, NULL, look_at_first_page, &looker), 0);
+    for (size_t pages = SHRINK_PAGES - 1; pages > 0; pages--) map_shrink(&map, pages * MAP_PAGE_SIZE);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(looker.was_always_there);
+    assert_int_equal(map.size, MAP_PAGE_SIZE);
+    map_free(&map);
+    (void)file_close(&file, NULL);
+}
+
 static void a_symbolic_link_is_not_opened_as_a_file_of_the_directory(void **state)
 {
     struct fixture *const fixture = *state;
@@ -315,6 +354,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(map_past_the_file_is_refused_instead_of_raising_a_signal, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(map_tells_pages_in_memory_from_those_that_are_not, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(map_is_looked_at_while_it_shrinks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_symbolic_link_is_not_opened_as_a_file_of_the_directory, set_up,
                                         tear_down),
         cmocka_unit_test(only_file_systems_known_to_be_safe_have_a_mapped_tail),

@@ -329,12 +329,6 @@ struct stave_bytes resp_text(const struct resp_reader *reader, const struct resp
     return (struct stave_bytes){reader->text.data + value->text.offset, value->text.size};
 }
 
-const char *resp_verbatim_format(const struct resp_reader *reader, const struct resp_value *value)
-{
-    assert(value->type == RESP_VERBATIM);
-    return (const char *)reader->text.data + value->text.offset - VERBATIM_PREFIX_SIZE;
-}
-
 void resp_reader_reset(struct resp_reader *reader)
 {
     if (reader->value_capacity > VALUE_CAPACITY_KEPT) {

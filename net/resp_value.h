@@ -34,7 +34,7 @@ enum resp_type {
     RESP_DOUBLE,
     RESP_BOOLEAN,
     RESP_BIG_NUMBER,
-    RESP_VERBATIM,
+    RESP_VERBATIM, /* its three letters of format are read over */
     RESP_ARRAY,
     RESP_MAP,
     RESP_SET,
@@ -89,9 +89,6 @@ const struct resp_value *resp_reply(const struct resp_reader *reader);
 
 /* Valid until the reader is reset. */
 struct stave_bytes resp_text(const struct resp_reader *reader, const struct resp_value *value);
-
-/* Three letters such as "txt", without a final zero. */
-const char *resp_verbatim_format(const struct resp_reader *reader, const struct resp_value *value);
 
 static inline bool resp_is_aggregate(enum resp_type type)
 {

@@ -192,6 +192,18 @@ static bool set_number(enum option option, const char *value, struct options *op
     }
 }
 
+static bool set_uri(char *value, struct options *options)
+{
+    struct uri uri = {options->host, options->port, options->user, options->password, options->database};
+    if (!uri_parse(value, &uri)) return false;
+    options->host = uri.host;
+    options->port = uri.port;
+    options->user = uri.user;
+    options->password = uri.password;
+    options->database = uri.database;
+    return true;
+}
+
 /* Options whose value is a text. */
 static bool set_text(enum option option, char *value, struct options *options)
 {
@@ -209,7 +221,7 @@ static bool set_text(enum option option, char *value, struct options *options)
         options->pattern_is_quoted = option == OPTION_QUOTED_PATTERN;
         return true;
     case OPTION_TYPE: options->type = value; return true;
-    case OPTION_URI: return uri_parse(value, options);
+    case OPTION_URI: return set_uri(value, options);
     default: return set_number(option, value, options);
     }
 }

@@ -32,18 +32,18 @@ static char *decode(const char *part, size_t size)
 }
 
 /* "user:password", or a password alone. */
-static void parse_user(char *part, size_t size, struct options *options)
+static void parse_user(char *part, size_t size, struct uri *uri)
 {
     const char *const colon = memchr(part, ':', size);
     const size_t user_size = colon != NULL ? (size_t)(colon - part) : 0;
     const size_t password_start = colon != NULL ? user_size + 1 : 0;
-    if (user_size > 0) options->user = decode(part, user_size);
-    options->password = decode(part + password_start, size - password_start);
+    if (user_size > 0) uri->user = decode(part, user_size);
+    uri->password = decode(part + password_start, size - password_start);
     memset(part + password_start, '*', size - password_start);
 }
 
 /* "host:port" or "[address]:port" */
-static bool parse_host(const char *part, size_t size, struct options *options)
+static bool parse_host(const char *part, size_t size, struct uri *uri)
 {
     const bool is_bracketed = size > 0 && part[0] == '[';
     const char *const bracket = is_bracketed ? memchr(part, ']', size) : NULL;
@@ -52,7 +52,7 @@ static bool parse_host(const char *part, size_t size, struct options *options)
     const char *const rest = is_bracketed ? bracket + 1 : part;
     const char *const colon = memchr(rest, ':', size - (size_t)(rest - part));
     const char *const end = is_bracketed ? bracket : colon != NULL ? colon : part + size;
-    if (end > host) options->host = decode(host, (size_t)(end - host));
+    if (end > host) uri->host = decode(host, (size_t)(end - host));
     if (colon == NULL) return true;
 
     char *const port = decode(colon + 1, size - (size_t)(colon + 1 - part));
@@ -60,23 +60,23 @@ static bool parse_host(const char *part, size_t size, struct options *options)
     const long number = strtol(port, &port_end, 10);
     const bool is_port = port_end != port && *port_end == '\0' && number >= 1 && number <= 65535;
     if (is_port)
-        options->port = port;
+        uri->port = port;
     else
         memory_free(port);
     return is_port;
 }
 
-static bool parse_database(const char *path, struct options *options)
+static bool parse_database(const char *path, struct uri *uri)
 {
     if (*path == '\0') return true;
     char *end = NULL;
     const long number = strtol(path, &end, 10);
     if (*end != '\0' || !isdigit((unsigned char)path[0]) || number > INT32_MAX) return false;
-    options->database = (uint32_t)number;
+    uri->database = (uint32_t)number;
     return true;
 }
 
-bool uri_parse(char *text, struct options *options)
+bool uri_parse(char *text, struct uri *uri)
 {
     static const char scheme[] = "redis://";
     static const char scheme_tls[] = "rediss://";
@@ -93,11 +93,11 @@ bool uri_parse(char *text, struct options *options)
     char *const user_end = memrchr(at, '@', authority_size);
     const char *const authority_end = at + authority_size;
     if (user_end != NULL) {
-        parse_user(at, (size_t)(user_end - at), options);
+        parse_user(at, (size_t)(user_end - at), uri);
         at = user_end + 1;
     }
     const char *const path = *authority_end == '/' ? authority_end + 1 : authority_end;
-    if (!parse_host(at, (size_t)(authority_end - at), options) || !parse_database(path, options)) {
+    if (!parse_host(at, (size_t)(authority_end - at), uri) || !parse_database(path, uri)) {
         message("-u: host, port or database cannot be read");
         return false;
     }

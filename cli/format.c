@@ -2,10 +2,13 @@
 /* Replies for terminals and for programs, in the shapes that redis-cli gives them. */
 #include "cli/format.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "cli/format_json.h"
+#include "cli/format_level.h"
+#include "cli/quoted.h"
 
 enum { LABEL_MARK_SIZE = 2 }; /* ") " */
 
@@ -29,38 +32,6 @@ struct format format_choose(const struct options *options, FILE *out)
     const bool is_dumb = terminal == NULL || strcmp(terminal, "dumb") == 0;
     format.has_colour = is_terminal && !is_dumb && (no_colour == NULL || *no_colour == '\0');
     return format;
-}
-
-static char escape_of(uint8_t byte)
-{
-    switch (byte) {
-    case '"': return '"';
-    case '\\': return '\\';
-    case '\n': return 'n';
-    case '\r': return 'r';
-    case '\t': return 't';
-    case '\a': return 'a';
-    case '\b': return 'b';
-    default: return 0;
-    }
-}
-
-void format_quoted(FILE *out, struct stave_bytes bytes)
-{
-    const uint8_t *const data = bytes.data;
-    putc_unlocked('"', out);
-    for (size_t i = 0; i < bytes.size; i++) {
-        const char escape = escape_of(data[i]);
-        if (escape != 0) {
-            putc_unlocked('\\', out);
-            putc_unlocked(escape, out);
-        } else if (data[i] >= ' ' && data[i] <= '~') {
-            putc_unlocked(data[i], out);
-        } else {
-            fprintf(out, "\\x%02x", data[i]);
-        }
-    }
-    putc_unlocked('"', out);
 }
 
 static void write_bytes(FILE *out, struct stave_bytes bytes)
@@ -113,7 +84,7 @@ static void write_quoted_leaf(const struct format *format, FILE *out, const stru
         break;
     case RESP_SIMPLE:
     case RESP_VERBATIM: write_bytes(out, resp_text(reader, value)); break;
-    case RESP_BULK: format_quoted(out, resp_text(reader, value)); break;
+    case RESP_BULK: quoted_write(out, resp_text(reader, value)); break;
     case RESP_INTEGER: fprintf(out, "(integer) %lld", (long long)value->integer); break;
     case RESP_DOUBLE:
         fputs("(double) ", out);
@@ -305,7 +276,7 @@ void format_string(const struct format *format, FILE *out, struct stave_bytes by
     switch (format->output) {
     case OUTPUT_AUTOMATIC:
     case OUTPUT_RAW: write_bytes(out, bytes); break;
-    case OUTPUT_QUOTED: format_quoted(out, bytes); break;
+    case OUTPUT_QUOTED: quoted_write(out, bytes); break;
     case OUTPUT_JSON:
     case OUTPUT_QUOTED_JSON: format_json_string(out, format->output == OUTPUT_QUOTED_JSON, bytes); break;
     }

@@ -34,26 +34,4 @@ void format_text_reply(const struct format *format, FILE *out, const struct resp
 /* A string alone: a key of --scan. */
 void format_string(const struct format *format, FILE *out, struct stave_bytes bytes);
 
-/* In double quotes, with escapes for what cannot be seen. */
-void format_quoted(FILE *out, struct stave_bytes bytes);
-
-/* format_json.c */
-void format_json_reply(FILE *out, bool is_quoted, const struct resp_reader *reader,
-                       const struct resp_value *reply);
-void format_json_string(FILE *out, bool is_quoted, struct stave_bytes bytes);
-
-/* A walk over a reply: where in the aggregates around a value one is. */
-struct format_level {
-    uint32_t end; /* index behind the aggregate */
-    enum resp_type type;
-    uint64_t position; /* elements begun; of maps keys and values */
-    int indent;        /* columns before its lines */
-    int label_width;   /* digits of its element count */
-};
-
-static inline bool format_has_pairs(const struct format_level *level)
-{
-    return level->type == RESP_MAP;
-}
-
 #endif

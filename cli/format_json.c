@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Replies as JSON, always valid: an error is an object with the one member "error", bytes that are no UTF-8
- * become U+FFFD unless strings are quoted, and what no JSON number can say is a string.
- */
-#include "cli/format.h"
+/* Writes a reply in one walk; strings byte by byte, so that what comes out is UTF-8. */
+#include "cli/format_json.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/format_level.h"
 #include "cli/message.h"
+#include "cli/quoted.h"
 
 /* ------------------------------------------------------------------ strings */
 
@@ -71,13 +69,13 @@ static void write_characters(FILE *out, struct stave_bytes bytes)
     }
 }
 
-/* The string as format_quoted() writes it, as characters of a JSON string. */
+/* The string as quoted_write() writes it, as characters of a JSON string. */
 static void write_quoted_characters(FILE *out, struct stave_bytes bytes)
 {
     char *text = NULL;
     size_t size = 0;
     FILE *const memory = message_need(open_memstream(&text, &size));
-    format_quoted(memory, bytes);
+    quoted_write(memory, bytes);
     if (fclose(memory) == 0 && size >= 2) write_characters(out, (struct stave_bytes){text + 1, size - 2});
     free(text);
 }

@@ -303,7 +303,8 @@ struct stave_view {
 /*
  * As stave_get_with, without a copy (with STAVE_READS_COPIED it is one). `read` may be NULL. The view is
  * valid until it is released, whatever happens to the key meanwhile, and keeps one segment's file and mapping
- * alive.
+ * alive. While it is held, other reads do not verify the same bytes again if the value is a file of its own
+ * (STAVE_LARGE_SIZE) and the view is the whole of it.
  */
 STAVE_API enum stave_status stave_view(struct stave *store, struct stave_bytes key,
                                        const struct stave_read *read, struct stave_view *ret_view);

@@ -3,7 +3,8 @@
  * Records on disk: a thread of the pool reads them, so that only the client that asked waits.
  *
  *   Y1  A connection has at most one job; the pool has as many threads as libuv gives it. The views that the
- *       job took are held until the command has been run again, so that what was read is still there.
+ *       job took are held until the command has been run again, so that what was read is still there, and a
+ *       large value is verified by the pool alone (stave_view).
  *   Y2  A walk over keys (KEYS, SCAN, DIGEST) is read ahead for some milliseconds from where it stopped; a
  *       random key is chosen by the pool, since another try would meet another place on disk.
  */

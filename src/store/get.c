@@ -117,7 +117,14 @@ enum stave_status stave_exists(struct stave *handle, struct stave_bytes key)
 
 /* ------------------------------------------------------------------ views */
 
-/* A view of a mapped record keeps a reference on its segment; of a copied one, the copy (lowest bit set). */
+/* In the lowest bits of a view's owner: what else it is than a segment of which it keeps a reference. */
+enum {
+    OWNER_IS_COPY = 1,     /* the bytes themselves, copied */
+    OWNER_IS_VERIFIED = 2, /* that segment, and its value was verified for the view as a whole */
+    OWNER_BITS = 3,
+};
+static_assert(_Alignof(struct segment) > OWNER_BITS, "the bits are free");
+
 static enum stave_status make_view(struct stave *handle, struct stave_bytes key,
                                    const struct stave_read *read, struct stave_view *ret_view)
 {
@@ -134,11 +141,15 @@ static enum stave_status make_view(struct stave *handle, struct stave_bytes key,
     *ret_view = (struct stave_view){part.data, part.size, found.reading.record.sequence,
                                     found.reading.record.expires_at_ms, NULL};
     if (found.reading.copy != NULL) {
-        ret_view->owner = (uint8_t *)found.reading.copy + 1;
+        ret_view->owner = (uint8_t *)found.reading.copy + OWNER_IS_COPY;
         return STAVE_OK;
     }
-    atomic_fetch_add_explicit(&found.reading.segment->references, 1, memory_order_relaxed);
-    ret_view->owner = found.reading.segment;
+    struct segment *segment = found.reading.segment;
+    atomic_fetch_add_explicit(&segment->references, 1, memory_order_relaxed);
+    ret_view->owner = segment;
+    if (!reading_is_large(&found.reading) || part.size != found.reading.record.value_size) return STAVE_OK;
+    atomic_fetch_add_explicit(&segment->verified_count, 1, memory_order_relaxed);
+    ret_view->owner = (uint8_t *)segment + OWNER_IS_VERIFIED;
     return STAVE_OK;
 }
 
@@ -159,10 +170,14 @@ void stave_view_release(struct stave *handle, struct stave_view *view)
 {
     (void)handle;
     if (view == NULL || view->owner == NULL) return;
-    if ((uintptr_t)view->owner & 1) {
-        memory_free((uint8_t *)view->owner - 1);
+    const uintptr_t bits = (uintptr_t)view->owner & OWNER_BITS;
+    void *owner = (uint8_t *)view->owner - bits;
+    if (bits == OWNER_IS_COPY) {
+        memory_free(owner);
     } else {
-        struct segment *segment = view->owner;
+        struct segment *segment = owner;
+        if (bits == OWNER_IS_VERIFIED)
+            atomic_fetch_sub_explicit(&segment->verified_count, 1, memory_order_relaxed);
         atomic_fetch_sub_explicit(&segment->references, 1, memory_order_release);
     }
     view->owner = NULL;

@@ -122,6 +122,18 @@ enum stave_status reading_begin(struct store *store, uint64_t location, uint32_t
 
 /* ------------------------------------------------------------------ value */
 
+bool reading_is_large(const struct reading *reading)
+{
+    return reading->segment->kind == SEGMENT_LARGE && reading->copy == NULL;
+}
+
+/* A view of it is held for which it was verified. */
+static bool is_verified(const struct reading *reading)
+{
+    return reading_is_large(reading) &&
+           atomic_load_explicit(&reading->segment->verified_count, memory_order_relaxed) > 0;
+}
+
 enum stave_status reading_value(struct store *store, struct reading *reading, uint64_t from, size_t size,
                                 uint32_t flags, struct stave_bytes *ret_part)
 {
@@ -134,7 +146,7 @@ enum stave_status reading_value(struct store *store, struct reading *reading, ui
         if (status != STAVE_OK) return status;
     }
     *ret_part = stave_bytes(at, size);
-    if (size != record->value_size || store->options.skip_verify) return STAVE_OK;
+    if (size != record->value_size || store->options.skip_verify || is_verified(reading)) return STAVE_OK;
     if (record_payload_checksum(record->key_hash, at, size) == record->payload_checksum) return STAVE_OK;
     return damaged(store, reading->segment, reading->offset, "the value of a record is damaged");
 }

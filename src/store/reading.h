@@ -29,7 +29,12 @@ void reading_prefetch(const struct store *store, uint64_t location);
  */
 enum stave_status reading_begin(struct store *store, uint64_t location, uint32_t flags,
                                 struct reading *ret_reading);
-/* The part of the value, which lies within it; the whole is checked against the checksum, a part is not. */
+/* Of a large value: the only record of its segment, and mapped. */
+bool reading_is_large(const struct reading *reading);
+/*
+ * The part of the value, which lies within it; the whole is checked against the checksum, a part is not, nor
+ * a large value of which a view that was checked is held.
+ */
 enum stave_status reading_value(struct store *store, struct reading *reading, uint64_t from, size_t size,
                                 uint32_t flags, struct stave_bytes *ret_part);
 void reading_end(struct reading *reading);

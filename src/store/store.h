@@ -53,8 +53,9 @@ struct segment {
     struct map map;    /* shared; with STAVE_READS_COPIED only while the segment is open */
     uint64_t capacity; /* of a tail: where it rolls */
 
-    _Atomic uint64_t end;        /* readers look below it; grows only in the tail */
-    _Atomic uint32_t references; /* views, cursors and feeds that use it (T4) */
+    _Atomic uint64_t end;            /* readers look below it; grows only in the tail */
+    _Atomic uint32_t references;     /* views, cursors and feeds that use it (T4) */
+    _Atomic uint32_t verified_count; /* LARGE: of the views, those for which its value was verified */
 
     /* write_lock */
     uint64_t live_size; /* bytes of records that the index points to */

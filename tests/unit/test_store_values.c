@@ -610,6 +610,36 @@ static void damage_is_reported_and_never_returned(void **state)
     store_expect(fixture->store, "key", "a new value");
 }
 
+/* Damage done meanwhile is how the test sees whether a read verifies. */
+static void a_large_value_is_not_verified_again_while_a_view_of_all_of_it_is_held(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { SIZE = 40000 };
+    static uint8_t bytes[SIZE];
+    const struct stave_bytes key = stave_text("large");
+    const struct stave_read part = {.offset = 1};
+    char name[64];
+    uint64_t offset = 0;
+    struct stave_view held, other;
+    fill_bytes(bytes, SIZE, 1);
+    assert_int_equal(stave_put(fixture->store, key, stave_bytes(bytes, SIZE)), STAVE_OK);
+    assert_true(scratch_find_segment(fixture->scratch.store, stave_bytes(bytes, 64), name, &offset));
+
+    assert_int_equal(stave_view(fixture->store, key, NULL, &held), STAVE_OK);
+    scratch_flip(fixture->scratch.store, name, offset + SIZE / 2);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(stave_view(fixture->store, key, NULL, &other), STAVE_OK);
+        assert_int_equal(other.size, SIZE);
+        stave_view_release(fixture->store, &other);
+    }
+    stave_view_release(fixture->store, &held);
+    assert_int_equal(stave_view(fixture->store, key, NULL, &other), STAVE_CORRUPT);
+
+    assert_int_equal(stave_view(fixture->store, key, &part, &held), STAVE_OK);
+    assert_int_equal(stave_view(fixture->store, key, NULL, &other), STAVE_CORRUPT);
+    stave_view_release(fixture->store, &held);
+}
+
 static void durable_writes_raise_the_durable_sequence(void **state)
 {
     struct fixture *fixture = *state;
@@ -688,6 +718,7 @@ int main(void)
         FIXTURE_TEST(a_value_of_520_mib_is_kept),
         FIXTURE_TEST(a_long_key_is_kept),
         FIXTURE_TEST(damage_is_reported_and_never_returned),
+        FIXTURE_TEST(a_large_value_is_not_verified_again_while_a_view_of_all_of_it_is_held),
         FIXTURE_TEST(durable_writes_raise_the_durable_sequence),
         FIXTURE_TEST(the_durable_event_tells_of_a_background_sync),
     };

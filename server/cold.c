@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "server/clock.h"
 #include "server/coldness.h"
 #include "server/connection.h"
 #include "server/transaction_state.h"
@@ -38,11 +39,11 @@ static void read_walk(const struct cold_job *job)
     if (stave_cursor_open(job->walk_store, job->walk.position, stave_bytes(NULL, 0),
                           STAVE_CURSOR_KEYS | STAVE_CURSOR_STEPS, &cursor) != STAVE_OK)
         return;
-    const uint64_t end_us = server_monotonic_us() + WALK_US;
+    const uint64_t end_us = clock_monotonic_us() + WALK_US;
     enum stave_status status;
     do {
         status = stave_cursor_next(cursor, &entry);
-    } while (status == STAVE_OK || (status == STAVE_STEP && server_monotonic_us() < end_us));
+    } while (status == STAVE_OK || (status == STAVE_STEP && clock_monotonic_us() < end_us));
     stave_cursor_close(cursor);
 }
 

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "server/clock.h"
 #include "server/server.h"
 
 /* "yes" or "no" instead of Q1 and Q2: for tests, as if memory were small, or large. */
@@ -24,7 +25,7 @@ static bool is_larger_than_memory(uint64_t disk_size)
 void coldness_tick(struct server *server)
 {
     const uint64_t met_ms = atomic_load(&server->disk_met_ms);
-    const bool was_met = met_ms != 0 && server_now_ms() < met_ms + COLDNESS_MS;
+    const bool was_met = met_ms != 0 && clock_now_ms() < met_ms + COLDNESS_MS;
     const char *as_told = forced();
     atomic_store(&server->is_cold, as_told != NULL
                                        ? strcmp(as_told, "yes") == 0
@@ -44,6 +45,6 @@ void coldness_look(struct server *server, uint64_t *read_count)
 
 void coldness_met(struct server *server)
 {
-    atomic_store(&server->disk_met_ms, server_now_ms());
+    atomic_store(&server->disk_met_ms, clock_now_ms());
     if (forced() == NULL) atomic_store(&server->is_cold, true);
 }

@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "net/words.h"
+#include "server/clock.h"
 #include "server/cold.h"
 #include "server/idle.h"
 #include "server/log.h"
@@ -39,7 +40,7 @@ struct connection *connection_new(struct server *server, int descriptor, const c
     client->flags = is_unix ? CLIENT_UNIX_SOCKET : 0;
     client->authenticated = server->config.requirepass == NULL || server->config.requirepass[0] == 0;
     client->descriptor = descriptor;
-    client->created_ms = server_now_ms();
+    client->created_ms = clock_now_ms();
     client->active_ms = client->created_ms;
     (void)snprintf(client->address, sizeof client->address, "%s", address);
     (void)snprintf(client->local_address, sizeof client->local_address, "%s", local_address);

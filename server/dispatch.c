@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "net/words.h"
+#include "server/clock.h"
 #include "server/coldness.h"
 #include "server/command/generic.h"
 #include "server/command/transaction.h"
@@ -52,7 +53,7 @@ void dispatcher_free(struct dispatcher *dispatcher)
 
 static void read_clock(struct dispatcher *dispatcher, uint64_t monotonic_us)
 {
-    dispatcher->now_ms = server_now_ms();
+    dispatcher->now_ms = clock_now_ms();
     dispatcher->now_at_us = monotonic_us;
 }
 
@@ -60,7 +61,7 @@ void dispatcher_begin(struct dispatcher *dispatcher)
 {
     const int64_t limit = dispatcher->server->config.output_limits[CLIENT_CLASS_NORMAL].hard_size;
     dispatcher->reply.bytes.size_max = limit > 0 ? (size_t)limit + REPLY_LARGE_SIZE : REPLY_SIZE_MAX;
-    dispatcher->command_at_us = server_monotonic_us();
+    dispatcher->command_at_us = clock_monotonic_us();
     read_clock(dispatcher, dispatcher->command_at_us);
 }
 
@@ -252,7 +253,7 @@ static bool go_exclusive(struct run *run)
     if (run->is_exclusive) return true;
     gate_exclude(&run->dispatcher->server->gate, run->dispatcher->place);
     run->is_exclusive = true;
-    read_clock(run->dispatcher, server_monotonic_us());
+    read_clock(run->dispatcher, clock_monotonic_us());
     return (run->client->flags & CLIENT_KILLED) == 0 && !is_paused(run);
 }
 
@@ -310,7 +311,7 @@ static enum stave_status attempt_held(struct run *run, struct call *call)
     if (!is_alone(run) || !is_of_several(run)) return attempt(run, call);
     struct dispatcher *dispatcher = run->dispatcher;
     (void)stave_hold_expiry(dispatcher->server->store, dispatcher->now_ms);
-    read_clock(dispatcher, server_monotonic_us());
+    read_clock(dispatcher, clock_monotonic_us());
     const enum stave_status status = attempt(run, call);
     (void)stave_hold_expiry(dispatcher->server->store, 0);
     return status;
@@ -345,7 +346,7 @@ static enum stave_status run_command(struct run *run, struct call *call)
             run->dispatcher->stats.conflict_retries++;
         }
         transaction_reset(run->dispatcher->transaction);
-        read_clock(run->dispatcher, server_monotonic_us());
+        read_clock(run->dispatcher, clock_monotonic_us());
     }
 }
 
@@ -354,7 +355,7 @@ static void finish(struct run *run, struct call *call)
 {
     struct dispatcher *dispatcher = run->dispatcher;
     struct client *client = run->client;
-    const uint64_t now_us = server_monotonic_us();
+    const uint64_t now_us = clock_monotonic_us();
     const uint64_t duration_us = now_us - dispatcher->command_at_us;
     dispatcher->command_at_us = now_us;
     /* D3; where nobody else writes, a millisecond late is soon enough. */
@@ -529,7 +530,7 @@ enum stave_status dispatch_queued(struct call *exec, struct queued_command *queu
     call.state = NULL;
     call.free_state = NULL;
     const struct server *server = exec->server;
-    const uint64_t begin_us = server_monotonic_us();
+    const uint64_t begin_us = clock_monotonic_us();
     const struct reply_mark mark = {exec->reply->bytes.size, exec->reply->view_count};
     exec->reply->protocol = exec->client->protocol;
     transaction_count_reads(call.transaction, (queued->command->flags & COMMAND_READONLY) != 0);
@@ -541,7 +542,7 @@ enum stave_status dispatch_queued(struct call *exec, struct queued_command *queu
         (void)call_error(&call, "ERR the store failed: %s", stave_status_text(status));
     }
     if ((queued->command->flags & COMMAND_EXCLUSIVE) != 0) transaction_see_all(call.transaction);
-    const uint64_t duration_us = server_monotonic_us() - begin_us;
+    const uint64_t duration_us = clock_monotonic_us() - begin_us;
     stats_count_call(client_stats(exec->client), command_number(queued->command), duration_us, exec->reply);
     if (server->hooks.executed != NULL) server->hooks.executed(&call, duration_us);
     queued->has_run = true;

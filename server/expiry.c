@@ -3,6 +3,7 @@
 #include "server/expiry.h"
 
 #include "base/memory.h"
+#include "server/clock.h"
 #include "server/server.h"
 
 #define SLICE_US UINT64_C(1000)
@@ -34,7 +35,7 @@ static void note_entry(struct slice *slice, const struct stave_entry *entry)
 /* Steps until the time is over or the database is at its end; STAVE_STEP: it is not to go on. */
 static enum stave_status run_steps(struct slice *slice, struct stave_cursor *cursor)
 {
-    const uint64_t end_us = server_monotonic_us() + SLICE_US;
+    const uint64_t end_us = clock_monotonic_us() + SLICE_US;
     uint32_t step_count = 0;
     uint32_t damage_count = 0;
     while (atomic_load_explicit(&slice->server->active_expire, memory_order_relaxed)) {
@@ -43,7 +44,7 @@ static enum stave_status run_steps(struct slice *slice, struct stave_cursor *cur
         if (status == STAVE_OK) note_entry(slice, &entry);
         if (status == STAVE_END) return STAVE_OK;
         if (status < 0 && (status != STAVE_CORRUPT || ++damage_count == DAMAGE_COUNT_MAX)) return status;
-        if (status == STAVE_STEP && ++step_count % STEPS_PER_LOOK == 0 && server_monotonic_us() >= end_us)
+        if (status == STAVE_STEP && ++step_count % STEPS_PER_LOOK == 0 && clock_monotonic_us() >= end_us)
             return STAVE_OK;
     }
     return STAVE_STEP;
@@ -65,9 +66,9 @@ static void walk_slice(struct slice *slice)
 static void run_slice(void *context)
 {
     struct slice *slice = context;
-    const uint64_t begin_us = server_monotonic_us();
+    const uint64_t begin_us = clock_monotonic_us();
     walk_slice(slice);
-    slice->duration_us = server_monotonic_us() - begin_us;
+    slice->duration_us = clock_monotonic_us() - begin_us;
 }
 
 /* ------------------------------------------------------------------ the round */
@@ -104,7 +105,7 @@ static bool is_resting(struct server *server)
 {
     struct expiry *expiry = &server->expiry;
     if (!expiry->is_resting && expiry->began_sequence != 0) return false;
-    const bool is_due = expiry->first_ms != 0 && expiry->first_ms <= server_now_ms();
+    const bool is_due = expiry->first_ms != 0 && expiry->first_ms <= clock_now_ms();
     if (is_due || stave_sequence(server->store) != expiry->began_sequence) begin_round(server, is_due);
     return expiry->is_resting;
 }

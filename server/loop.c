@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "server/clock.h"
 #include "server/coldness.h"
 #include "server/connection.h"
 #include "server/log.h"
@@ -76,7 +77,7 @@ static void on_wake(uv_async_t *wake)
 {
     struct loop *loop = wake->data;
     gate_enter(&loop->server->gate, loop->index);
-    loop->dispatcher.now_ms = server_now_ms();
+    loop->dispatcher.now_ms = clock_now_ms();
     open_new(loop);
     release_withheld(loop);
     if (atomic_load(&loop->is_stopping)) {
@@ -132,7 +133,7 @@ static void on_durable(uv_poll_t *poll, int status, int events)
     for (size_t i = 0; i < server->loop_count; i++) {
         if (i != loop->index && server->loops[i] != NULL) loop_wake(server->loops[i]);
     }
-    loop->dispatcher.now_ms = server_now_ms();
+    loop->dispatcher.now_ms = clock_now_ms();
     release_withheld(loop);
     gate_leave(&server->gate, loop->index);
 }
@@ -142,7 +143,7 @@ static void on_tick(uv_timer_t *timer)
     struct loop *loop = timer->data;
     coldness_look(loop->server, &loop->dispatcher.disk_read_count); /* replies are sent from mapped files */
     gate_enter(&loop->server->gate, loop->index);
-    loop->dispatcher.now_ms = server_now_ms();
+    loop->dispatcher.now_ms = clock_now_ms();
     if (loop->waiting_count > 0 || loop->cron_count++ % TICKS_OF_A_LOOK == 0) {
         struct client *client = loop->clients;
         while (client != NULL) {

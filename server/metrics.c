@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "server/call.h"
+#include "server/clock.h"
 #include "server/latency.h"
 #include "server/monitor.h"
 #include "server/server.h"
@@ -73,7 +74,7 @@ static void take_sample(struct server *server)
     gate_exclude(&server->gate, server->loop_count);
     server_stats(server, &stats);
     gate_admit(&server->gate, server->loop_count);
-    const struct sample now = {server_monotonic_us(), stats.commands_processed, stats.input_size,
+    const struct sample now = {clock_monotonic_us(), stats.commands_processed, stats.input_size,
                                stats.output_size};
 
     pthread_mutex_lock(&mutex);
@@ -89,7 +90,7 @@ static void take_sample(struct server *server)
 static bool is_sample_due(void)
 {
     static uint64_t last_us;
-    const uint64_t now_us = server_monotonic_us();
+    const uint64_t now_us = clock_monotonic_us();
     if (now_us - last_us < SAMPLE_INTERVAL_US) return false;
     last_us = now_us;
     return true;

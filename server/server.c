@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "base/memory.h"
+#include "server/clock.h"
 #include "server/command_table.h"
 #include "server/idle.h"
 #include "server/listener.h"
@@ -40,20 +41,6 @@ struct server_private {
     _Atomic int exit_code;
     bool is_closing;
 };
-
-uint64_t server_now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-uint64_t server_monotonic_us(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 /* ------------------------------------------------------------------ from other threads */
 
@@ -85,7 +72,7 @@ void server_reset_stats(struct server *server)
     if (stave_stats(server->store, &store) == STAVE_OK) server->expired_before = store.expired_count;
     atomic_store(&server->rejected_connections, 0);
     atomic_store(&server->expiry.spent_us, 0);
-    server->stats_reset_ms = server_now_ms();
+    server->stats_reset_ms = clock_now_ms();
 }
 
 /* ------------------------------------------------------------------ changes of the configuration */
@@ -363,13 +350,13 @@ bool server_init(struct server *server)
     server->own = memory_alloc_zero(1, sizeof *server->own);
     fill_random((uint8_t *)&server->hash_seed, sizeof server->hash_seed);
     server->watch = watch_table_new(server->hash_seed);
-    server->idle = idle_new(server_now_ms());
+    server->idle = idle_new(clock_now_ms());
     if (server->own == NULL || server->watch == NULL || server->idle == NULL) return false;
     posts_init(&server->own->posts, &server->own->uv, &server->own->wake);
     server->active_expire = true;
-    server->started_ms = server_now_ms();
+    server->started_ms = clock_now_ms();
     server->stats_reset_ms = server->started_ms;
-    server->started_monotonic_us = server_monotonic_us();
+    server->started_monotonic_us = clock_monotonic_us();
     make_run_id(server->run_id);
     command_table_build();
     return true;

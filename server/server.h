@@ -92,10 +92,6 @@ struct server {
     struct server_private *own; /* server.c's */
 };
 
-/* Milliseconds since 1970, and microseconds of a clock that only goes forward. */
-uint64_t server_now_ms(void);
-uint64_t server_monotonic_us(void);
-
 /*
  * Runs `work` on a thread of the pool, then `done` on the main thread. From any thread. False: no memory,
  * or stopping.

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "server/clock.h"
 #include "server/coldness.h"
 #include "server/log.h"
 #include "server/loop.h"
@@ -141,12 +142,12 @@ static void evict_clients(struct server *server)
 static void trim_memory(struct server *server)
 {
     const uint64_t held = atomic_load(&server->client_memory);
-    const uint64_t now_us = server_monotonic_us();
+    const uint64_t now_us = clock_monotonic_us();
     if (held > server->client_memory_most) server->client_memory_most = held;
     if (server->client_memory_most - held < TRIM_SIZE || now_us - server->trimmed_us < TRIM_PERIOD_US) return;
     (void)malloc_trim(0);
     server->client_memory_most = held;
-    server->trimmed_us = server_monotonic_us();
+    server->trimmed_us = clock_monotonic_us();
 }
 
 void upkeep_begin(struct server *server)

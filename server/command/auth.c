@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "net/words.h"
+#include "server/clock.h"
 #include "server/command/connection.h"
 #include "server/log.h"
 #include "server/server.h"
@@ -44,7 +45,7 @@ static void delay(struct call *call)
                         << (client->failed_auth_count < 6 ? client->failed_auth_count : 6);
     if (delay_ms > FAILED_DELAY_MAX_MS) delay_ms = FAILED_DELAY_MAX_MS;
     if (client->failed_auth_count < UINT32_MAX) client->failed_auth_count++;
-    client->suspended_until_ms = server_now_ms() + delay_ms;
+    client->suspended_until_ms = clock_now_ms() + delay_ms;
     log_write(LOG_VERBOSE, "Wrong password from %s", client->address);
 }
 

@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "net/words.h"
+#include "server/clock.h"
 #include "server/command/connection.h"
 #include "server/command/help.h"
 #include "server/server.h"
@@ -107,7 +108,7 @@ static enum stave_status reply_buffer(struct call *call, struct buffer *text, en
 enum stave_status client_info(struct call *call)
 {
     struct buffer text = {0};
-    return reply_buffer(call, &text, append_client(call->client, server_now_ms(), &text));
+    return reply_buffer(call, &text, append_client(call->client, clock_now_ms(), &text));
 }
 
 /* The clients of all loops, by their ids; each is listed once, however often it is asked for. */
@@ -157,7 +158,7 @@ static struct listed *find_client(struct listed *listed, size_t count, int64_t i
 static enum stave_status append_by_id(struct call *call, struct listed *listed, size_t count,
                                       struct buffer *text, bool *ret_refused)
 {
-    const uint64_t now_ms = server_now_ms();
+    const uint64_t now_ms = clock_now_ms();
     enum stave_status status = STAVE_OK;
     for (size_t i = 3; i < call->argument_count && status == STAVE_OK; i++) {
         int64_t id;
@@ -173,7 +174,7 @@ static enum stave_status append_by_id(struct call *call, struct listed *listed, 
 
 static enum stave_status append_all(const struct listed *listed, size_t count, struct buffer *text)
 {
-    const uint64_t now_ms = server_now_ms();
+    const uint64_t now_ms = clock_now_ms();
     enum stave_status status = STAVE_OK;
     for (size_t i = 0; i < count && status == STAVE_OK; i++)
         status = append_client(listed[i].client, now_ms, text);
@@ -285,7 +286,7 @@ enum stave_status client_pause(struct call *call)
         return STAVE_OK;
     if (timeout_ms < 0) return call_error(call, "ERR timeout is negative");
     struct server_pause *pause = &call->server->pause;
-    const uint64_t now_ms = server_now_ms();
+    const uint64_t now_ms = clock_now_ms();
     if ((uint64_t)timeout_ms > INT64_MAX - now_ms) return call_error(call, "ERR timeout is out of range");
     /* A pause that is on already is made longer and stricter, never the opposite. */
     const bool is_on = pause->until_ms > now_ms;

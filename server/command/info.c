@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "net/words.h"
+#include "server/clock.h"
 #include "server/command/server.h"
 #include "server/server.h"
 
@@ -18,7 +19,7 @@
 static enum stave_status info_server(struct server *server, struct buffer *out)
 {
     struct utsname system;
-    const uint64_t uptime_s = (server_monotonic_us() - server->started_monotonic_us) / 1000000;
+    const uint64_t uptime_s = (clock_monotonic_us() - server->started_monotonic_us) / 1000000;
     struct timeval now;
     gettimeofday(&now, NULL);
     const uint64_t now_s = (uint64_t)now.tv_sec;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "server/clock.h"
 #include "server/command/server.h"
 #include "server/metrics.h"
 #include "server/server.h"
@@ -80,7 +81,7 @@ enum stave_status info_persistence(struct server *server, struct buffer *out)
     const enum stave_status status = get_stats(server, &stats);
     if (status != STAVE_OK) return status;
     snapshot_state(&state);
-    const int64_t running_s = state.in_progress ? (int64_t)(server_now_ms() / 1000 - state.started_s) : -1;
+    const int64_t running_s = state.in_progress ? (int64_t)(clock_now_ms() / 1000 - state.started_s) : -1;
     const char *write_status = atomic_load(&server->sync_failed) ? "err" : "ok";
     return buffer_append_format(
         out,

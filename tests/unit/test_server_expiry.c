@@ -3,6 +3,7 @@
  * server/expiry.h (X1, X2, X5): how many slices the cycle takes in a tick, and how long one is, by a clock
  * that goes forward when it is looked at.
  */
+#include "server/clock.h"
 #include "server/expiry.h"
 #include "server/server.h"
 #include "support/fixture.h"
@@ -25,18 +26,18 @@ static uint64_t step_us; /* for which the clock goes forward at each look */
 static size_t look_count;
 static size_t slice_count; /* each goes through the gate */
 
-uint64_t __wrap_server_monotonic_us(void);
-uint64_t __wrap_server_now_ms(void);
+uint64_t __wrap_clock_monotonic_us(void);
+uint64_t __wrap_clock_now_ms(void);
 void __wrap_gate_enter(struct gate *gate, size_t place);
 void __real_gate_enter(struct gate *gate, size_t place);
 
-uint64_t __wrap_server_monotonic_us(void)
+uint64_t __wrap_clock_monotonic_us(void)
 {
     look_count++;
     return clock_us += step_us;
 }
 
-uint64_t __wrap_server_now_ms(void)
+uint64_t __wrap_clock_now_ms(void)
 {
     return now_ms;
 }

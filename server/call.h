@@ -23,6 +23,7 @@
 #include "stave.h"
 
 struct client;
+struct loop_stats;
 struct server;
 
 struct call {
@@ -33,8 +34,9 @@ struct call {
     size_t argument_count;
     struct transaction *transaction;
     struct reply *reply;
-    uint32_t database; /* selected by the client; SELECT sets client->database and this */
-    uint64_t now_ms;   /* stands still while commands of an EXEC run */
+    struct loop_stats *stats; /* of the loop that runs it */
+    uint32_t database;        /* selected by the client; SELECT sets client->database and this */
+    uint64_t now_ms;          /* stands still while commands of an EXEC run */
     bool in_exec;
     void *state;                /* kept by call_yield() from turn to turn; NULL at first */
     void (*free_state)(void *); /* for state, when the client goes away */

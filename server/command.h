@@ -40,10 +40,13 @@ enum command_flags {
     COMMAND_NO_ASYNC_LOADING = 1 << 18,
     COMMAND_NO_MANDATORY_KEYS = 1 << 19,
     /* Ours, not shown. */
-    COMMAND_EXCLUSIVE = 1 << 24, /* runs while no other command does, on no loop */
-    COMMAND_PROTECTED = 1 << 26, /* only as far as enable-debug-command allows */
-    COMMAND_DESCRIBED = 1 << 25, /* known to COMMAND only; called, it is an unknown command */
-    COMMAND_PARTIAL = 1 << 27,   /* reads a part of a value, be that as large as it may */
+    COMMAND_EXCLUSIVE = 1 << 24,      /* runs while no other command does, on no loop */
+    COMMAND_DESCRIBED = 1 << 25,      /* known to COMMAND only; called, it is an unknown command */
+    COMMAND_PROTECTED = 1 << 26,      /* only as far as enable-debug-command allows */
+    COMMAND_PARTIAL = 1 << 27,        /* reads a part of a value, be that as large as it may */
+    COMMAND_NOT_QUEUED = 1 << 28,     /* runs at once between MULTI and EXEC */
+    COMMAND_RUNS_QUEUED = 1 << 29,    /* EXEC: runs the commands that the client has queued */
+    COMMAND_CROSS_DATABASE = 1 << 30, /* looks at its key in two databases */
 };
 
 /* ACL categories: "@read" and so on; the ones that follow from flags (@fast, @admin, ...) are derived. */
@@ -106,7 +109,9 @@ struct command {
     uint32_t categories;
     struct key_spec keys[COMMAND_KEY_SPECS_MAX]; /* up to the first KEY_BEGIN_NONE */
     command_run run;                             /* NULL: a container, or described alone */
-    const struct command *subcommands;           /* ends with a NULL name */
+    /* Before it has the gate: notes what it needs of the disk, as prefetch_seek(); NULL: its keys alone. */
+    command_run seek;
+    const struct command *subcommands; /* ends with a NULL name */
 
     /* COMMAND DOCS */
     const char *summary;
@@ -156,15 +161,5 @@ struct command_key {
 };
 int command_keys(const struct command *command, const struct stave_bytes *arguments, size_t count,
                  struct command_key *ret_keys, size_t capacity);
-
-/* One array for each group, in server/command/, ended by a NULL name; command_table.c joins them. */
-extern const struct command string_commands[];
-extern const struct command bitmap_commands[];
-extern const struct command generic_commands[];
-extern const struct command database_commands[];
-extern const struct command transaction_commands[];
-extern const struct command connection_commands[];
-extern const struct command server_commands[];
-extern const struct command described_commands[];
 
 #endif

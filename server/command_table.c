@@ -15,15 +15,10 @@
 #include "base/memory.h"
 #include "net/words.h"
 
-#define GROUP_COUNT (sizeof groups / sizeof groups[0])
 #define NAME_SIZE_MAX ((size_t)64)
 #define SLOT_COUNT ((size_t)1024)
 #define COMMAND_COUNT_MAX ((size_t)512)
 #define NUMBER_COUNT_MAX ((size_t)1024)
-
-static const struct command *const groups[] = {string_commands,   bitmap_commands,      generic_commands,
-                                               database_commands, transaction_commands, connection_commands,
-                                               server_commands,   described_commands};
 
 /* A command or subcommand and its container, by number. */
 struct numbered {
@@ -87,12 +82,11 @@ static void add_command(const struct command *command)
     table.slots[slot].command = command;
 }
 
-void command_table_build(void)
+void command_table_build(const struct command *const *groups)
 {
     if (table.count > 0) return;
-    for (size_t i = 0; i < GROUP_COUNT; i++) {
-        const struct command *command = groups[i];
-        for (; command != NULL && command->name != NULL; command++) {
+    for (; *groups != NULL; groups++) {
+        for (const struct command *command = *groups; command->name != NULL; command++) {
             if (command_find(stave_text(command->name)) == NULL) add_command(command);
         }
     }

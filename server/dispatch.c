@@ -11,8 +11,6 @@
 #include "net/words.h"
 #include "server/clock.h"
 #include "server/coldness.h"
-#include "server/command/generic.h"
-#include "server/command/transaction.h"
 #include "server/command_table.h"
 #include "server/prefetch.h"
 
@@ -128,18 +126,24 @@ static bool find_command(struct run *run)
     return true;
 }
 
+/* Is it EXEC? Then what is asked of the command is asked of all that the client has queued. */
+static bool runs_queued(const struct command *command)
+{
+    return (command->flags & COMMAND_RUNS_QUEUED) != 0;
+}
+
 /* Flags of the command, or of all that EXEC is about to run. */
 static uint32_t flags_of(const struct run *run)
 {
     uint32_t flags = run->command->flags;
-    if (run->command->run != transaction_exec) return flags;
+    if (!runs_queued(run->command)) return flags;
     for (size_t i = 0; i < run->client->queued_count; i++) flags |= run->client->queued[i].command->flags;
     return flags;
 }
 
 static bool is_queued(const struct run *run)
 {
-    return (run->client->flags & CLIENT_MULTI) != 0 && !transaction_is_immediate(run->command);
+    return (run->client->flags & CLIENT_MULTI) != 0 && (run->command->flags & COMMAND_NOT_QUEUED) == 0;
 }
 
 static const char *refusal_of_memory(const struct run *run, uint32_t flags)
@@ -201,7 +205,7 @@ static enum dispatch_outcome refuse(struct run *run)
 static enum dispatch_outcome refuse_with(struct run *run, const char *error)
 {
     reply_error(&run->dispatcher->reply, error);
-    if (run->command != NULL && run->command->run == transaction_exec) {
+    if (run->command != NULL && runs_queued(run->command)) {
         /* As Redis: an EXEC that is refused ends its transaction. */
         struct reply *reply = &run->dispatcher->reply;
         reply_take_back(reply, run->mark);
@@ -280,10 +284,10 @@ static enum stave_status attempt(struct run *run, struct call *call)
 {
     struct dispatcher *dispatcher = run->dispatcher;
     const struct transaction_mode mode = {.now_ms = dispatcher->now_ms,
-                                          .may_wait = may_wait(run) || run->command->run == transaction_exec,
+                                          .may_wait = may_wait(run) || runs_queued(run->command),
                                           .is_exclusive = is_alone(run),
                                           .is_writing = (flags_of(run) & COMMAND_READONLY) == 0 ||
-                                                        run->command->run == transaction_exec,
+                                                        runs_queued(run->command),
                                           .counts_reads = (run->command->flags & COMMAND_READONLY) != 0,
                                           .place = dispatcher->place,
                                           .stats = &dispatcher->stats};
@@ -297,8 +301,8 @@ static enum stave_status attempt(struct run *run, struct call *call)
 static bool is_of_several(const struct run *run)
 {
     const struct key_spec *keys = run->command->keys;
-    return keys[0].find_last != 0 || keys[1].begin != KEY_BEGIN_NONE ||
-           run->command->run == transaction_exec || run->command->run == move_run;
+    return keys[0].find_last != 0 || keys[1].begin != KEY_BEGIN_NONE || runs_queued(run->command) ||
+           (run->command->flags & COMMAND_CROSS_DATABASE) != 0;
 }
 
 /*
@@ -402,10 +406,10 @@ static enum dispatch_outcome put_off(struct run *run)
  * What an EXEC needs is brought before it has the gate, all of it at once. For what could not be foreseen it
  * waits: of its commands, those that ran would be counted, shown and done again if it began anew.
  */
-static enum stave_status seek_queued(const struct run *run, const struct call *call)
+static enum stave_status seek_ahead(const struct run *run, struct call *call)
 {
-    if (run->command->run != transaction_exec || may_wait(run)) return STAVE_OK;
-    return transaction_seek_queued(call);
+    if (run->command->seek == NULL || may_wait(run)) return STAVE_OK;
+    return run->command->seek(call);
 }
 
 /* A command that stopped at its first key on disk has the others brought as well. */
@@ -413,7 +417,7 @@ static void seek_others(const struct run *run)
 {
     size_t wanted_count;
     (void)transaction_wanted(run->dispatcher->transaction, &wanted_count);
-    if (wanted_count != 1 || run->command->run == transaction_exec) return;
+    if (wanted_count != 1 || runs_queued(run->command)) return;
     (void)prefetch_seek(run->dispatcher->transaction, run->client->database, run->command,
                         run->request->arguments, run->request->argument_count);
 }
@@ -429,11 +433,12 @@ static enum dispatch_outcome execute(struct run *run)
                         .argument_count = run->request->argument_count,
                         .transaction = dispatcher->transaction,
                         .reply = &dispatcher->reply,
+                        .stats = &dispatcher->stats,
                         .database = run->client->database,
                         .now_ms = dispatcher->now_ms,
                         .state = kept->state,
                         .free_state = kept->free_state};
-    if (seek_queued(run, &call) == STAVE_WOULD_BLOCK) return DISPATCH_COLD;
+    if (seek_ahead(run, &call) == STAVE_WOULD_BLOCK) return DISPATCH_COLD;
     if ((run->command->flags & COMMAND_EXCLUSIVE) != 0 && !go_exclusive(run)) return put_off(run);
     /* Who is monitored has the gate to itself, so that lines come in the order of what they show. */
     const bool is_monitored =
@@ -453,7 +458,7 @@ static enum dispatch_outcome execute(struct run *run)
         return DISPATCH_COLD;
     }
     if (status != STAVE_OK) reply_failure(run, status);
-    if ((run->command->flags & COMMAND_EXCLUSIVE) != 0 && run->command->run != transaction_exec) {
+    if ((run->command->flags & COMMAND_EXCLUSIVE) != 0 && !runs_queued(run->command)) {
         transaction_see_all(dispatcher->transaction);
     }
     if (is_monitored) show_to_monitors(&call);
@@ -543,7 +548,7 @@ enum stave_status dispatch_queued(struct call *exec, struct queued_command *queu
     }
     if ((queued->command->flags & COMMAND_EXCLUSIVE) != 0) transaction_see_all(call.transaction);
     const uint64_t duration_us = clock_monotonic_us() - begin_us;
-    stats_count_call(client_stats(exec->client), command_number(queued->command), duration_us, exec->reply);
+    stats_count_call(exec->stats, command_number(queued->command), duration_us, exec->reply);
     if (server->hooks.executed != NULL) server->hooks.executed(&call, duration_us);
     queued->has_run = true;
     queued->database = call.database;

@@ -14,6 +14,7 @@
 
 #include "base/memory.h"
 #include "server/clock.h"
+#include "server/command/groups.h"
 #include "server/command_table.h"
 #include "server/idle.h"
 #include "server/listener.h"
@@ -358,7 +359,7 @@ bool server_init(struct server *server)
     server->stats_reset_ms = server->started_ms;
     server->started_monotonic_us = clock_monotonic_us();
     make_run_id(server->run_id);
-    command_table_build();
+    command_table_build(command_groups);
     return true;
 }
 

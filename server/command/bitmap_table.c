@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The bitmap group in the command table. */
 #include "server/command/bitmap.h"
+#include "server/command/groups.h"
 
 #define KEYS(first, last, how)                                                                               \
     {                                                                                                        \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The connection group: what COMMAND says of it. */
 #include "server/command/connection.h"
+#include "server/command/groups.h"
 
 #define SESSION (COMMAND_NOSCRIPT | COMMAND_LOADING | COMMAND_STALE)
 #define ANYTIME (COMMAND_LOADING | COMMAND_STALE | COMMAND_FAST)
@@ -229,7 +230,7 @@ const struct command connection_commands[] = {
      .tips = "request_policy:all_shards response_policy:all_succeeded"},
     {.name = "quit",
      .arity = -1,
-     .flags = BEFORE_AUTH,
+     .flags = BEFORE_AUTH | COMMAND_NOT_QUEUED,
      .categories = CATEGORY_CONNECTION,
      .run = connection_quit,
      .summary = "Closes the connection.",
@@ -238,7 +239,7 @@ const struct command connection_commands[] = {
      .complexity = "O(1)"},
     {.name = "reset",
      .arity = 1,
-     .flags = BEFORE_AUTH,
+     .flags = BEFORE_AUTH | COMMAND_NOT_QUEUED,
      .categories = CATEGORY_CONNECTION,
      .run = connection_reset,
      .summary = "Makes the connection what it was when it was new.",

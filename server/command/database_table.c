@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Commands on whole databases, on memory, and DEBUG, in the command table. */
 #include "server/command/generic.h"
+#include "server/command/groups.h"
 
 #define KEY(position, how)                                                                                   \
     {                                                                                                        \

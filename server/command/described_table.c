@@ -3,7 +3,7 @@
  * The commands of Redis 7.0 that are not there, in the command table: COMMAND describes them, so that COMMAND
  * GETKEYS and clients that ask before they send find their keys; called, they are unknown.
  */
-#include "server/command.h"
+#include "server/command/groups.h"
 
 enum described_flags {
     WRITE = COMMAND_WRITE,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The generic group in the command table: commands on keys of any type. */
 #include "server/command/generic.h"
+#include "server/command/groups.h"
 
 #define KEY(position, how)                                                                                   \
     {                                                                                                        \
@@ -156,7 +157,7 @@ const struct command generic_commands[] = {
      .tips = "request_policy:all_shards nondeterministic_output_order"},
     {.name = "move",
      .arity = 3,
-     .flags = COMMAND_WRITE | COMMAND_FAST,
+     .flags = COMMAND_WRITE | COMMAND_FAST | COMMAND_CROSS_DATABASE,
      .categories = CATEGORY_KEYSPACE | CATEGORY_WRITE,
      .keys = {KEY(1, KEY_RW | KEY_ACCESS | KEY_UPDATE)},
      .run = move_run,

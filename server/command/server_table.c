@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The server group, without what is about data: what COMMAND says of it. */
+#include "server/command/groups.h"
 #include "server/command/server.h"
 
 #define ANY_STATE (COMMAND_LOADING | COMMAND_STALE)

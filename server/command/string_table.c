@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The string group in the command table. */
+#include "server/command/groups.h"
 #include "server/command/string.h"
 
 #define KEYS_FROM_1(last, step, how)                                                                         \

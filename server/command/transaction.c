@@ -7,18 +7,10 @@
 #include "base/memory.h"
 #include "net/resp_number.h"
 #include "server/client.h"
-#include "server/command/connection.h"
 #include "server/dispatch.h"
 #include "server/prefetch.h"
 #include "server/server.h"
 #include "server/watch.h"
-
-bool transaction_is_immediate(const struct command *command)
-{
-    return command->run == transaction_multi || command->run == transaction_exec ||
-           command->run == transaction_discard || command->run == transaction_watch ||
-           command->run == connection_quit || command->run == connection_reset;
-}
 
 enum stave_status transaction_multi(struct call *call)
 {
@@ -57,7 +49,7 @@ static uint32_t database_after(const struct call *exec, const struct queued_comm
     return (uint32_t)number;
 }
 
-enum stave_status transaction_seek_queued(const struct call *exec)
+enum stave_status transaction_exec_seek(struct call *exec)
 {
     const struct client *client = exec->client;
     if ((client->flags & CLIENT_MULTI) == 0 || (client->flags & CLIENT_DIRTY_EXEC) != 0 || is_dirty(exec))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The transactions group in the command table. */
+#include "server/command/groups.h"
 #include "server/command/transaction.h"
 
 #define TRANSACTION_FLAGS COMMAND_NOSCRIPT | COMMAND_LOADING | COMMAND_STALE
@@ -7,7 +8,7 @@
 const struct command transaction_commands[] = {
     {.name = "discard",
      .arity = 1,
-     .flags = TRANSACTION_FLAGS | COMMAND_FAST | COMMAND_ALLOW_BUSY,
+     .flags = TRANSACTION_FLAGS | COMMAND_FAST | COMMAND_ALLOW_BUSY | COMMAND_NOT_QUEUED,
      .categories = CATEGORY_TRANSACTION,
      .run = transaction_discard,
      .summary = "Gives up the transaction: its commands are forgotten.",
@@ -16,16 +17,18 @@ const struct command transaction_commands[] = {
      .complexity = "O(N), N being the number of queued commands."},
     {.name = "exec",
      .arity = 1,
-     .flags = TRANSACTION_FLAGS | COMMAND_SKIP_SLOWLOG | COMMAND_EXCLUSIVE,
+     .flags = TRANSACTION_FLAGS | COMMAND_SKIP_SLOWLOG | COMMAND_EXCLUSIVE | COMMAND_NOT_QUEUED |
+              COMMAND_RUNS_QUEUED,
      .categories = CATEGORY_TRANSACTION,
      .run = transaction_exec,
+     .seek = transaction_exec_seek,
      .summary = "Runs the commands of the transaction as one.",
      .since = "1.2.0",
      .group = "transactions",
      .complexity = "That of the commands together."},
     {.name = "multi",
      .arity = 1,
-     .flags = TRANSACTION_FLAGS | COMMAND_FAST | COMMAND_ALLOW_BUSY,
+     .flags = TRANSACTION_FLAGS | COMMAND_FAST | COMMAND_ALLOW_BUSY | COMMAND_NOT_QUEUED,
      .categories = CATEGORY_TRANSACTION,
      .run = transaction_multi,
      .summary = "Begins a transaction: commands are queued until EXEC.",
@@ -43,7 +46,7 @@ const struct command transaction_commands[] = {
      .complexity = "O(1)"},
     {.name = "watch",
      .arity = -2,
-     .flags = TRANSACTION_FLAGS | COMMAND_FAST | COMMAND_ALLOW_BUSY,
+     .flags = TRANSACTION_FLAGS | COMMAND_FAST | COMMAND_ALLOW_BUSY | COMMAND_NOT_QUEUED,
      .categories = CATEGORY_TRANSACTION,
      .keys = {{.begin = KEY_BEGIN_INDEX,
                .begin_position = 1,

@@ -290,7 +290,7 @@ static void refuse_protocol(struct connection *connection, const char *error)
     dispatcher->reply.protocol = connection->client.protocol;
     (void)reply_mark(&dispatcher->reply);
     reply_error(&dispatcher->reply, text);
-    stats_count_errors(&dispatcher->stats, &dispatcher->reply);
+    stats_count_errors(&dispatcher->stats, &dispatcher->reply.errors);
     connection->reply_count++;
     connection->client.flags |= CLIENT_CLOSE_AFTER_REPLY;
     connection->stops |= STOP_CLOSING;

@@ -195,7 +195,7 @@ static enum dispatch_outcome refuse(struct run *run)
 {
     if ((run->client->flags & CLIENT_MULTI) != 0) run->client->flags |= CLIENT_DIRTY_EXEC;
     if (run->command != NULL) run->dispatcher->stats.commands[run->number].rejected_count++;
-    stats_count_errors(&run->dispatcher->stats, &run->dispatcher->reply);
+    stats_count_errors(&run->dispatcher->stats, &run->dispatcher->reply.errors);
     if ((run->client->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) != 0) {
         reply_take_back(&run->dispatcher->reply, run->mark);
     }
@@ -366,7 +366,7 @@ static void finish(struct run *run, struct call *call)
     if (dispatcher->server->loop_count > 1 || now_us - dispatcher->now_at_us >= US_PER_MS)
         read_clock(dispatcher, now_us);
     if (duration_us >= COLDNESS_WAIT_US) coldness_look(dispatcher->server, &dispatcher->disk_read_count);
-    stats_count_call(&dispatcher->stats, run->number, duration_us, &dispatcher->reply);
+    stats_count_call(&dispatcher->stats, run->number, duration_us, &dispatcher->reply.errors);
     if (dispatcher->server->hooks.executed != NULL) dispatcher->server->hooks.executed(call, duration_us);
     if (call->ends_multi) client_discard(client);
     if ((client->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) != 0) {
@@ -548,7 +548,7 @@ enum stave_status dispatch_queued(struct call *exec, struct queued_command *queu
     }
     if ((queued->command->flags & COMMAND_EXCLUSIVE) != 0) transaction_see_all(call.transaction);
     const uint64_t duration_us = clock_monotonic_us() - begin_us;
-    stats_count_call(exec->stats, command_number(queued->command), duration_us, exec->reply);
+    stats_count_call(exec->stats, command_number(queued->command), duration_us, &exec->reply->errors);
     if (server->hooks.executed != NULL) server->hooks.executed(&call, duration_us);
     queued->has_run = true;
     queued->database = call.database;

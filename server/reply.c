@@ -156,14 +156,14 @@ void reply_verbatim(struct reply *reply, const char format[3], struct stave_byte
 void reply_error(struct reply *reply, const char *text)
 {
     check(reply, resp_write_error(&reply->bytes, text));
-    reply->error_count++;
+    reply->errors.count++;
     const size_t size = strcspn(text, " ");
-    (void)snprintf(reply->error_kind, sizeof reply->error_kind, "%.*s", (int)size, text);
+    (void)snprintf(reply->errors.kind, sizeof reply->errors.kind, "%.*s", (int)size, text);
 }
 
 struct reply_mark reply_mark(struct reply *reply)
 {
-    reply->error_count = 0;
+    reply->errors.count = 0;
     return (struct reply_mark){reply->bytes.size, reply->view_count};
 }
 
@@ -174,7 +174,7 @@ void reply_take_back(struct reply *reply, struct reply_mark mark)
         struct reply_view *view = &reply->views[--reply->view_count];
         stave_view_release(view->store, &view->view);
     }
-    reply->error_count = 0;
+    reply->errors.count = 0;
 }
 
 void reply_clear(struct reply *reply)

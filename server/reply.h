@@ -14,11 +14,11 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "server/stats.h"
 #include "server/transaction.h"
 #include "stave.h"
 
 #define REPLY_LARGE_SIZE ((size_t)16384) /* values from this size on are not copied (A1) */
-#define REPLY_ERROR_KIND_SIZE ((size_t)32)
 
 struct reply;
 
@@ -66,9 +66,8 @@ struct reply {
     size_t view_capacity;
     struct transaction *transaction; /* that values come from */
     int protocol;
-    bool is_broken;                         /* A2 */
-    uint32_t error_count;                   /* since the mark was taken */
-    char error_kind[REPLY_ERROR_KIND_SIZE]; /* of the last one */
+    bool is_broken;                /* A2 */
+    struct answered_errors errors; /* since the mark was taken */
 };
 
 struct reply_mark {

@@ -12,33 +12,34 @@ static void count_kind(struct loop_stats *stats, const char *kind, uint64_t coun
     size_t at = 0;
     while (at < stats->error_count && strcmp(stats->errors[at].kind, kind) != 0) at++;
     if (at == STATS_ERROR_KIND_COUNT_MAX) return;
-    struct error_stats *errors = &stats->errors[at];
+    struct error_stats *of_kind = &stats->errors[at];
     if (at == stats->error_count) {
-        *errors = (struct error_stats){.count = 0};
-        (void)snprintf(errors->kind, sizeof errors->kind, "%s", kind);
+        *of_kind = (struct error_stats){.count = 0};
+        (void)snprintf(of_kind->kind, sizeof of_kind->kind, "%s", kind);
         stats->error_count++;
     }
-    errors->count += count;
+    of_kind->count += count;
 }
 
-void stats_count_errors(struct loop_stats *stats, struct reply *reply)
+void stats_count_errors(struct loop_stats *stats, struct answered_errors *errors)
 {
-    if (reply->error_count == 0) return;
-    stats->error_replies += reply->error_count;
-    count_kind(stats, reply->error_kind, 1);
-    reply->error_count = 0;
+    if (errors->count == 0) return;
+    stats->error_replies += errors->count;
+    count_kind(stats, errors->kind, 1);
+    errors->count = 0;
 }
 
-void stats_count_call(struct loop_stats *all, size_t number, uint64_t duration_us, struct reply *reply)
+void stats_count_call(struct loop_stats *all, size_t number, uint64_t duration_us,
+                      struct answered_errors *errors)
 {
     struct command_stats *stats = &all->commands[number];
     all->commands_processed++;
     stats->call_count++;
     stats->time_us += duration_us;
-    stats->failed_count += reply->error_count > 0;
+    stats->failed_count += errors->count > 0;
     const int range = duration_us == 0 ? 0 : 63 - __builtin_clzll(duration_us);
     stats->histogram[range < COMMAND_STATS_RANGE_COUNT ? range : COMMAND_STATS_RANGE_COUNT - 1]++;
-    stats_count_errors(all, reply);
+    stats_count_errors(all, errors);
 }
 
 /* ------------------------------------------------------------------ of all loops */

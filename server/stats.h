@@ -11,8 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "server/reply.h"
-
+#define STATS_ERROR_KIND_SIZE ((size_t)32)
 #define STATS_ERROR_KIND_COUNT_MAX ((size_t)128)
 #define COMMAND_STATS_RANGE_COUNT 32
 
@@ -33,8 +32,14 @@ static inline uint64_t command_stats_limit_us(size_t i)
 
 /* Error replies by their first word: "ERR", "WRONGTYPE". */
 struct error_stats {
-    char kind[REPLY_ERROR_KIND_SIZE];
+    char kind[STATS_ERROR_KIND_SIZE];
     uint64_t count;
+};
+
+/* The errors that a command has answered with so far. */
+struct answered_errors {
+    uint32_t count;
+    char kind[STATS_ERROR_KIND_SIZE]; /* of the last one */
 };
 
 struct loop_stats {
@@ -60,9 +65,10 @@ struct loop_stats {
 };
 
 /* A command that ran, alone or in an EXEC, and the errors that it answered. */
-void stats_count_call(struct loop_stats *stats, size_t number, uint64_t duration_us, struct reply *reply);
-/* The errors of a reply since its mark, which then has none (ST2). */
-void stats_count_errors(struct loop_stats *stats, struct reply *reply);
+void stats_count_call(struct loop_stats *stats, size_t number, uint64_t duration_us,
+                      struct answered_errors *errors);
+/* The errors of a command, which then has none (ST2). */
+void stats_count_errors(struct loop_stats *stats, struct answered_errors *errors);
 
 /* `sum->commands` may be NULL: then those are not added. */
 void stats_add(struct loop_stats *sum, const struct loop_stats *stats);

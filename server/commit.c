@@ -16,6 +16,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "server/stats.h"
 #include "server/transaction_state.h"
 #include "server/watch.h"
 

@@ -722,8 +722,3 @@ void client_send(struct client *client, struct stave_bytes bytes, uint64_t seen)
         close_for_output(connection);
     look_soon(connection);
 }
-
-struct loop_stats *client_stats(const struct client *client)
-{
-    return &client->loop->dispatcher.stats;
-}

@@ -12,6 +12,7 @@
 #define STAVE_SERVER_DISPATCH_H
 
 #include "server/call.h"
+#include "server/client.h"
 #include "server/server.h"
 
 enum dispatch_outcome {

@@ -76,7 +76,7 @@ static void run_slice(void *context)
 /* X5. False: there is none, or none that has many. */
 static bool choose_database(struct server *server, bool has_many)
 {
-    struct expiry *expiry = &server->expiry;
+    struct expiry *expiry = server->expiry;
     for (uint32_t i = 1; i <= server->database_count; i++) {
         const uint32_t next = (expiry->database + i) % server->database_count;
         if (expiry->walks[next].is_over || (has_many && !expiry->walks[next].has_many)) continue;
@@ -88,7 +88,7 @@ static bool choose_database(struct server *server, bool has_many)
 
 static void begin_round(struct server *server, bool is_due)
 {
-    struct expiry *expiry = &server->expiry;
+    struct expiry *expiry = server->expiry;
     for (uint32_t i = 0; i < server->database_count; i++) {
         const bool is_empty = stave_count(server->databases[i]) == 0;
         expiry->walks[i] = (struct expiry_walk){.is_over = is_empty, .has_many = expiry->walks[i].has_many};
@@ -103,7 +103,7 @@ static void begin_round(struct server *server, bool is_due)
 /* X2. A removal is a write, so that what has removed something is followed by another round. */
 static bool is_resting(struct server *server)
 {
-    struct expiry *expiry = &server->expiry;
+    struct expiry *expiry = server->expiry;
     if (!expiry->is_resting && expiry->began_sequence != 0) return false;
     const bool is_due = expiry->first_ms != 0 && expiry->first_ms <= clock_now_ms();
     if (is_due || stave_sequence(server->store) != expiry->began_sequence) begin_round(server, is_due);
@@ -112,7 +112,7 @@ static bool is_resting(struct server *server)
 
 static struct slice next_slice(struct server *server)
 {
-    const struct expiry *expiry = &server->expiry;
+    const struct expiry *expiry = server->expiry;
     return (struct slice){
         .server = server, .database = expiry->database, .position = expiry->walks[expiry->database].position};
 }
@@ -120,7 +120,7 @@ static struct slice next_slice(struct server *server)
 /* Takes over where the slice ended. */
 static void end_slice(struct server *server, const struct slice *slice)
 {
-    struct expiry *expiry = &server->expiry;
+    struct expiry *expiry = server->expiry;
     atomic_fetch_add(&expiry->spent_us, slice->duration_us);
     if (slice->status == STAVE_STEP) return; /* the same again, some time */
     if (slice->status == STAVE_OK) atomic_store(&server->leaves_expired, false);
@@ -140,7 +140,7 @@ static void end_slice(struct server *server, const struct slice *slice)
 static void end_cold_slice(void *context)
 {
     struct slice *slice = context;
-    slice->server->expiry.is_running = false;
+    slice->server->expiry->is_running = false;
     end_slice(slice->server, slice);
     memory_free(slice);
 }
@@ -150,8 +150,8 @@ static void start_cold_slice(struct server *server)
     struct slice *slice = memory_alloc(sizeof *slice);
     if (slice == NULL) return;
     *slice = next_slice(server);
-    server->expiry.is_running = server_background(server, run_slice, end_cold_slice, slice);
-    if (!server->expiry.is_running) memory_free(slice);
+    server->expiry->is_running = server_background(server, run_slice, end_cold_slice, slice);
+    if (!server->expiry->is_running) memory_free(slice);
 }
 
 /* ------------------------------------------------------------------ in the gate */
@@ -169,7 +169,7 @@ static enum stave_status take_slice(struct server *server)
 /* X1, X5 */
 static void take_slices(struct server *server, uint64_t period_ms)
 {
-    const struct expiry *expiry = &server->expiry;
+    const struct expiry *expiry = server->expiry;
     for (uint64_t taken = 1; take_slice(server) == STAVE_OK; taken++) {
         const bool is_extra = taken * 1000 >= SLICES_FOR_FEW * period_ms;
         if (taken * 1000 >= SLICES_FOR_MANY * period_ms || expiry->is_resting) return;
@@ -181,7 +181,7 @@ static void take_slices(struct server *server, uint64_t period_ms)
 void expiry_tick(struct server *server, uint64_t period_ms)
 {
     if (!atomic_load(&server->active_expire) || atomic_load(&server->sync_failed)) return;
-    if (server->expiry.is_running || is_resting(server)) return;
+    if (server->expiry->is_running || is_resting(server)) return;
     if (atomic_load(&server->is_cold))
         start_cold_slice(server);
     else

@@ -265,3 +265,14 @@ void loop_free(struct loop *loop)
 {
     if (loop != NULL) free_loop(loop);
 }
+
+void loop_sum_stats(const struct server *server, struct loop_stats *ret_stats)
+{
+    stats_clear(ret_stats);
+    for (size_t i = 0; i < server->loop_count; i++) stats_add(ret_stats, &server->loops[i]->dispatcher.stats);
+}
+
+void loop_clear_stats(struct server *server)
+{
+    for (size_t i = 0; i < server->loop_count; i++) stats_clear(&server->loops[i]->dispatcher.stats);
+}

@@ -68,4 +68,12 @@ void loop_give(struct loop *loop, struct connection *connection);
 void loop_end(struct loop *loop);
 void loop_free(struct loop *loop);
 
+/*
+ * The counters of all loops in one; under the exclusive gate. `ret_stats->commands`: the caller's array or
+ * NULL.
+ */
+void loop_sum_stats(const struct server *server, struct loop_stats *ret_stats);
+/* Under the exclusive gate. */
+void loop_clear_stats(struct server *server);
+
 #endif

@@ -101,12 +101,12 @@ int main(int argument_count, char **arguments)
     }
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGHUP, SIG_IGN);
-    if (!server_init(&server)) return 1;
+    if (!run_init(&server)) return 1;
     if (readlink("/proc/self/exe", server.executable, sizeof server.executable - 1) < 0)
         server.executable[0] = 0;
     metrics_install(&server);
     greet(&server);
-    const int exit_code = server_run(&server);
+    const int exit_code = run_server(&server);
     config_free(&server.config);
     return exit_code;
 }

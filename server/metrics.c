@@ -10,6 +10,7 @@
 #include "server/call.h"
 #include "server/clock.h"
 #include "server/latency.h"
+#include "server/loop.h"
 #include "server/monitor.h"
 #include "server/server.h"
 #include "server/slowlog.h"
@@ -72,7 +73,7 @@ static void take_sample(struct server *server)
 {
     struct loop_stats stats = {.commands = NULL};
     gate_exclude(&server->gate, server->loop_count);
-    server_stats(server, &stats);
+    loop_sum_stats(server, &stats);
     gate_admit(&server->gate, server->loop_count);
     const struct sample now = {clock_monotonic_us(), stats.commands_processed, stats.input_size,
                                stats.output_size};
@@ -119,5 +120,7 @@ static void each_tick(struct server *server)
 void metrics_install(struct server *server)
 {
     snapshot_begin();
-    server->hooks = (struct server_hooks){monitor_feed, after_command, each_tick};
+    server->hooks.monitor = monitor_feed;
+    server->hooks.executed = after_command;
+    server->hooks.cron = each_tick;
 }

@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 #include "net/words.h"
 #include "server/call.h"
+#include "server/client.h"
 #include "server/secret.h"
 #include "server/server.h"
 

@@ -46,6 +46,11 @@ bool posts_add(struct posts *posts, post_call call, void *context)
     return is_taken;
 }
 
+void posts_wake(struct posts *posts)
+{
+    (void)uv_async_send(posts->wake);
+}
+
 void posts_run(struct posts *posts)
 {
     (void)pthread_mutex_lock(&posts->lock);

@@ -6,9 +6,9 @@
 #include "server/server.h"
 
 /* After config_init() and config_load() into server->config, the rest being zeroes. False: no memory. */
-bool server_init(struct server *server);
+bool run_init(struct server *server);
 
 /* Runs until server_stop() or a signal; everything but the configuration is released. Result: exit code. */
-int server_run(struct server *server);
+int run_server(struct server *server);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The server: what all of its modules share. Fields are set before the loops start and constant then, unless
- * a comment says who may change them.
+ * What all modules of the server share; its life is run.h. Fields are set before the loops start and constant
+ * then, unless a comment says who may change them.
  */
 #ifndef STAVE_SERVER_SERVER_H
 #define STAVE_SERVER_SERVER_H
@@ -11,17 +11,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "server/client.h"
-#include "server/command.h"
 #include "server/config.h"
-#include "server/expiry.h"
 #include "server/gate.h"
-#include "server/stats.h"
 #include "stave.h"
 
 struct call;
+struct expiry;
 struct idle;
 struct loop;
+struct main_thread;
+struct posts;
+struct server;
 struct watch_table;
 
 /* CLIENT PAUSE; changed under the exclusive gate. */
@@ -30,14 +30,17 @@ struct server_pause {
     bool writes_only;
 };
 
-/*
- * Called by the dispatcher where they are set. `monitor` only while monitor_count is not 0, and
- * `executed`, after the command. `cron` on the main thread, `config.hz` times a second, inside the gate.
- */
+/* What lower modules have higher ones do. The first three may be NULL. */
 struct server_hooks {
+    /*
+     * After a command, by the dispatcher: `monitor` under the exclusive gate, while monitor_count is not 0.
+     */
     void (*monitor)(const struct call *call);
     void (*executed)(struct call *call, uint64_t duration_us);
+    /* On the main thread, `config.hz` times a second, inside the gate. */
     void (*cron)(struct server *server);
+    /* Listens as the configuration now says. Under the exclusive gate. False: `ret_error` says why. */
+    bool (*relisten)(struct server *server, char ret_error[CONFIG_ERROR_SIZE]);
 };
 
 /* Odd while the loop commits a batch or a deletion; only it changes it. */
@@ -68,7 +71,7 @@ struct server {
     struct server_pause pause;
     uint64_t stats_reset_ms;
     uint64_t expired_before;    /* keys the store had removed at the last CONFIG RESETSTAT */
-    struct expiry expiry;       /* the main thread's */
+    struct expiry *expiry;      /* the main thread's */
     _Atomic bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
 
     _Atomic uint64_t next_client_id;
@@ -88,8 +91,10 @@ struct server {
     _Atomic bool sync_failed;     /* the store takes no more writes */
     _Atomic bool leaves_expired;  /* a removal of an expired key has failed: commands leave them */
     _Atomic bool stopping;
+    _Atomic int exit_code; /* of the process, when it stops */
 
-    struct server_private *own; /* server.c's */
+    struct posts *posts;
+    struct main_thread *main_thread; /* run.c's */
 };
 
 /*
@@ -101,18 +106,5 @@ bool server_background(struct server *server, void (*work)(void *context), void 
 
 /* Ends the server cleanly with this exit code; returns at once. From any thread and signal context. */
 void server_stop(struct server *server, int exit_code);
-
-/* Puts into force what config_set() changed: a mask of enum config_effect. Under the exclusive gate. */
-bool server_apply(struct server *server, uint32_t effects, char ret_error[CONFIG_ERROR_SIZE]);
-
-/*
- * All loops' counters in one; under the exclusive gate. `ret_stats->commands` is the caller's array or NULL.
- */
-void server_stats(const struct server *server, struct loop_stats *ret_stats);
-/* CONFIG RESETSTAT; under the exclusive gate. */
-void server_reset_stats(struct server *server);
-
-/* The counters of the loop that the client lives on. */
-struct loop_stats *client_stats(const struct client *client);
 
 #endif

@@ -111,7 +111,7 @@ static void evict(const struct holder *holder)
     struct client *client = holder->client;
     log_write(LOG_NOTICE, "Evicting client id=%llu addr=%s: clients hold more than maxmemory-clients",
               (unsigned long long)client->id, client->address);
-    client_stats(client)->evicted_clients++;
+    client->loop->dispatcher.stats.evicted_clients++;
     client_kill(client, false);
 }
 

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* CONFIG. */
 #include "server/config.h"
+#include "server/apply.h"
+#include "server/clock.h"
 
 #include <string.h>
 
 #include "server/command/help.h"
 #include "server/command/server.h"
+#include "server/expiry.h"
 #include "server/log.h"
+#include "server/loop.h"
 #include "server/server.h"
 #include "server/slowlog.h"
 
@@ -67,13 +71,13 @@ static bool apply(struct server *server, struct config *before, uint32_t effects
                   char error[CONFIG_ERROR_SIZE])
 {
     char unused[CONFIG_ERROR_SIZE];
-    if (effects == 0 || server_apply(server, effects, error)) {
+    if (effects == 0 || apply_config(server, effects, error)) {
         config_free(before);
         return true;
     }
     config_free(&server->config);
     server->config = *before;
-    if (!server_apply(server, effects, unused))
+    if (!apply_config(server, effects, unused))
         log_write(LOG_WARNING, "Cannot go back to the old configuration: %s", unused);
     return false;
 }
@@ -98,9 +102,21 @@ enum stave_status config_command_set(struct call *call)
     return STAVE_OK;
 }
 
+/* ------------------------------------------------------------------ RESETSTAT and the others */
+
+static void reset_stats(struct server *server)
+{
+    loop_clear_stats(server);
+    struct stave_stats store = {.size = sizeof store};
+    if (stave_stats(server->store, &store) == STAVE_OK) server->expired_before = store.expired_count;
+    atomic_store(&server->rejected_connections, 0);
+    atomic_store(&server->expiry->spent_us, 0);
+    server->stats_reset_ms = clock_now_ms();
+}
+
 enum stave_status config_command_resetstat(struct call *call)
 {
-    server_reset_stats(call->server);
+    reset_stats(call->server);
     reply_ok(call->reply);
     return STAVE_OK;
 }

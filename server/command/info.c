@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "net/words.h"
+#include "server/client.h"
 #include "server/clock.h"
 #include "server/command/server.h"
 #include "server/server.h"

@@ -5,6 +5,8 @@
 
 #include "base/memory.h"
 #include "server/command/server.h"
+#include "server/expiry.h"
+#include "server/loop.h"
 #include "server/metrics.h"
 #include "server/server.h"
 
@@ -14,7 +16,7 @@ enum stave_status info_stats(struct server *server, struct buffer *out)
     struct stave_stats store = {.size = sizeof store};
     struct metrics metrics;
     const bool is_threaded = server->loop_count > 1;
-    server_stats(server, &stats);
+    loop_sum_stats(server, &stats);
     metrics_get(&metrics);
     enum stave_status status = stave_stats(server->store, &store);
     if (status != STAVE_OK) return status;
@@ -31,7 +33,7 @@ enum stave_status info_stats(struct server *server, struct buffer *out)
         stats.output_size, metrics.input_kib_per_s, metrics.output_kib_per_s,
         atomic_load(&server->rejected_connections),
         store.expired_count - server->expired_before + stats.expired_keys,
-        atomic_load(&server->expiry.spent_us) / 1000, stats.evicted_clients);
+        atomic_load(&server->expiry->spent_us) / 1000, stats.evicted_clients);
     if (status != STAVE_OK) return status;
     return buffer_append_format(
         out,
@@ -52,7 +54,7 @@ enum stave_status info_stats(struct server *server, struct buffer *out)
 enum stave_status info_errorstats(struct server *server, struct buffer *out)
 {
     struct loop_stats stats = {.commands = NULL};
-    server_stats(server, &stats);
+    loop_sum_stats(server, &stats);
     enum stave_status status = STAVE_OK;
     for (size_t i = 0; i < stats.error_count && status == STAVE_OK; i++)
         status = buffer_append_format(out, "errorstat_%s:count=%" PRIu64 "\r\n", stats.errors[i].kind,
@@ -79,7 +81,7 @@ struct command_stats *info_sum_commands(struct server *server)
 {
     struct loop_stats stats = {.commands =
                                    memory_alloc_zero(command_number_count(), sizeof(struct command_stats))};
-    if (stats.commands != NULL) server_stats(server, &stats);
+    if (stats.commands != NULL) loop_sum_stats(server, &stats);
     return stats.commands;
 }
 

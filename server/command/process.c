@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/time.h>
 
+#include "server/client.h"
 #include "server/command/server.h"
 #include "server/log.h"
 #include "server/server.h"

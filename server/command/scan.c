@@ -16,6 +16,7 @@
 #include "base/buffer.h"
 #include "base/bytes.h"
 #include "base/memory.h"
+#include "server/client.h"
 #include "server/command/generic.h"
 #include "server/glob.h"
 #include "server/server.h"

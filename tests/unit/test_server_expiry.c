@@ -17,6 +17,7 @@
 struct setup {
     struct fixture *fixture;
     struct server server;
+    struct expiry expiry;
     struct stave *databases[DATABASE_COUNT];
 };
 
@@ -58,6 +59,7 @@ static int set_up(void **state)
     for (uint32_t i = 0; i < DATABASE_COUNT; i++) setup->databases[i] = stave_space(setup->fixture->store, i);
     setup->server.store = setup->fixture->store;
     setup->server.databases = setup->databases;
+    setup->server.expiry = &setup->expiry;
     setup->server.database_count = DATABASE_COUNT;
     atomic_store(&setup->server.active_expire, true);
     gate_init(&setup->server.gate, 1);
@@ -153,17 +155,17 @@ static void a_large_database_keeps_no_other_from_its_turn(void **state)
     struct setup *setup = *state;
     fill(setup, 0, KEY_COUNT, 0);
     fill(setup, 2, KEY_COUNT / 10, 1);
-    while (stave_count(setup->databases[2]) > 0 && !setup->server.expiry.walks[0].is_over)
+    while (stave_count(setup->databases[2]) > 0 && !setup->expiry.walks[0].is_over)
         (void)slices_of_a_tick(setup, 1000);
     assert_int_equal(stave_count(setup->databases[2]), 0);
-    assert_false(setup->server.expiry.walks[0].is_over);
+    assert_false(setup->expiry.walks[0].is_over);
     assert_int_equal(stave_count(setup->databases[0]), KEY_COUNT);
 }
 
 static void slices_above_a_twentieth_of_the_time_go_where_much_has_expired(void **state)
 {
     struct setup *setup = *state;
-    const struct expiry_walk *walks = setup->server.expiry.walks;
+    const struct expiry_walk *walks = setup->expiry.walks;
     fill(setup, 0, KEY_COUNT, 0);
     fill(setup, 1, KEY_COUNT, 1);
     assert_int_equal(slices_of_a_tick(setup, 1000), PERIOD_MS / 4);

@@ -88,7 +88,7 @@ class Model:
 
     def incr(self, _, database, key):
         found = self.get(database, key) or (b"0", None)
-        if not found[0].isdigit():
+        if not found[0].isdigit() or found[0] != b"%d" % int(found[0]) or int(found[0]) >= 1 << 63:
             return NOT_INTEGER
         self.put(database, key, b"%d" % (int(found[0]) + 1), found[1])
         return int(found[0]) + 1

@@ -258,10 +258,8 @@ static void overwrite_and_wait(struct stave *store)
     must(stave_sync(store));
     fixture_fill(store, "k", SMALL_COUNT, SMALL_SIZE, 2);
     const uint64_t sequence = stave_sequence(store);
-    for (int naps = 0; naps < 2000 && stats.compaction_count == 0; naps++) {
-        usleep(5000);
-        must(stave_stats(store, &stats));
-    }
+    const uint64_t began_ns = test_clock_ns();
+    while (stats.compaction_count == 0 && test_nap(began_ns)) must(stave_stats(store, &stats));
     if (stats.compaction_count == 0 || stave_sequence(store) != sequence) _exit(3);
 }
 
@@ -318,13 +316,17 @@ static uint64_t sync_count(struct stave *store)
     return stats.sync_count;
 }
 
-/* Two syncs: of the record, then of the mark. A store that leaves the second out is not waited for. */
+/*
+ * Two syncs: of the record, then of the mark. A store that leaves the second out is not waited for without
+ * end.
+ */
 static void put_and_fall_idle(struct stave *store, const char *key, const char *value)
 {
     const struct stave_write durable = {.flags = STAVE_DURABLE};
     const uint64_t before = sync_count(store);
     must(stave_put_with(store, stave_text(key), stave_text(value), &durable, NULL));
-    for (int naps = 0; naps < 500 && sync_count(store) < before + 2; naps++) usleep(10000);
+    const uint64_t began_ns = test_clock_ns();
+    while (sync_count(store) < before + 2 && test_nap(began_ns)) continue;
 }
 
 /*

@@ -12,7 +12,6 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "support/fault.h"
@@ -24,7 +23,6 @@ enum {
     SEED_COUNT_SLOW = 400,
     KILLS_MAX = 12,
     CALLS_BEFORE_KILL = 400,
-    PATIENCE_MS = 20000,
     SNAPSHOT_AT = 1500, /* keys */
     GROUP_MAX = 20,     /* deletes of one batch */
     STRIDE = 15485863,  /* a prime above KEY_MAX: deletes are all over the segments */
@@ -86,13 +84,6 @@ static void child_fail(const struct disk *disk, const char *what, enum stave_sta
     (void)snprintf(disk->ledger->failure, sizeof(disk->ledger->failure), "%s: %d (%zu put, %zu deleted)",
                    what, (int)status, disk->ledger->count, disk->ledger->deleted);
     _exit(1);
-}
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 static enum stave_status put(const struct disk *disk, struct stave *store, size_t number)
@@ -217,7 +208,7 @@ static void delete_half(const struct disk *disk, struct stave *store)
 static void put_again(const struct disk *disk, struct stave *store)
 {
     struct ledger *ledger = disk->ledger;
-    const uint64_t until = now_ms() + PATIENCE_MS;
+    const uint64_t began_ns = test_clock_ns();
     if (disk->options.manual_compaction) {
         const enum stave_status status = stave_compact(store, 0, NULL, NULL);
         if (status != STAVE_OK) child_fail(disk, "compact at the end", status);
@@ -227,8 +218,7 @@ static void put_again(const struct disk *disk, struct stave *store)
         if (status == STAVE_OK) number++;
         if (status != STAVE_OK && status != STAVE_FULL) child_fail(disk, "put again", status);
         if (status != STAVE_FULL) continue;
-        if (disk->options.manual_compaction || now_ms() > until) child_fail(disk, "put again", status);
-        (void)usleep(10000);
+        if (disk->options.manual_compaction || !test_nap(began_ns)) child_fail(disk, "put again", status);
     }
 }
 

@@ -304,11 +304,10 @@ static size_t put_until_full(struct stave *store)
 
 static void put_when_space_returns(struct stave *store)
 {
-    enum stave_status status = STAVE_FULL;
-    for (int wait = 0; wait < 5000 && status == STAVE_FULL; wait++) {
-        status = stave_put(store, stave_text("later"), stave_text("1"));
-        if (status == STAVE_FULL) (void)usleep(1000);
-    }
+    enum stave_status status;
+    const uint64_t began_ns = test_clock_ns();
+    while ((status = stave_put(store, stave_text("later"), stave_text("1"))) == STAVE_FULL)
+        assert_true(test_nap(began_ns));
     assert_int_equal(status, STAVE_OK);
     store_expect(store, "later", "1");
 }
@@ -385,13 +384,12 @@ static void a_durable_write_whose_sync_fails_does_not_succeed(void **state)
 static void a_sync_that_fails_in_the_background_is_not_kept_quiet(void **state)
 {
     struct fixture *fixture = *state;
-    enum stave_status status = STAVE_OK;
+    enum stave_status status;
+    const uint64_t began_ns = test_clock_ns();
     fault_choose(FAULT_SYNC);
     fault_arm_from(1, EIO);
-    for (int wait = 0; wait < 5000 && status == STAVE_OK; wait++) {
-        status = stave_put(fixture->store, stave_text("a"), stave_text("1"));
-        (void)usleep(1000);
-    }
+    while ((status = stave_put(fixture->store, stave_text("a"), stave_text("1"))) == STAVE_OK)
+        assert_true(test_nap(began_ns));
     assert_int_equal(status, STAVE_FAILED);
     (void)fault_disarm();
     fault_choose(FAULT_SYSTEM);

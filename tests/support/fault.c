@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HOLD_PATIENCE_S = 60 };
+enum { HOLD_PATIENCE_S = 300 };
 
 enum fault_plan { PLAN_NONE, PLAN_ONCE, PLAN_FROM, PLAN_SHORT, PLAN_CRASH_BEFORE, PLAN_CRASH_AFTER };
 

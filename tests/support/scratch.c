@@ -19,6 +19,10 @@
 
 #include "support/power_loss.h"
 
+#define PATIENCE_NS (UINT64_C(300) * 1000000000)
+
+enum { NAP_US = 1000 };
+
 static void must(bool done, const char *what, const char *path)
 {
     if (!done) fail_msg("%s %s: %s", what, path, strerror(errno));
@@ -308,6 +312,12 @@ uint64_t test_clock_ns(void)
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+bool test_nap(uint64_t began_ns)
+{
+    (void)usleep(NAP_US);
+    return test_clock_ns() - began_ns < PATIENCE_NS;
 }
 
 uint64_t test_seed(void)

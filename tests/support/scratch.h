@@ -70,5 +70,11 @@ bool bytes_are(const void *bytes, size_t size, uint64_t number);
 uint64_t environment_number(const char *name, uint64_t standard);
 uint64_t test_seed(void); /* STAVE_TEST_SEED, or the clock's; printed once */
 uint64_t test_clock_ns(void);
+/*
+ * Sleeps a moment between two looks at what must come. False when it has not come minutes after `began_ns`:
+ * that is no bound for what is waited for, but ends a wait in vain with its line, before ctest ends the
+ * program.
+ */
+bool test_nap(uint64_t began_ns);
 
 #endif

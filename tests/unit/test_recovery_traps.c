@@ -8,19 +8,17 @@
 #include "log/scan.h"
 #include "store/writer.h"
 
-enum { LARGE_SIZE = 100000, PATIENCE_MS = 10000 };
+enum { LARGE_SIZE = 100000 };
 
 /* sweeps */
 
 static void wait_for_live_size(struct stave *store, uint64_t expected)
 {
-    uint64_t seen = 0;
-    for (int waited = 0; waited < PATIENCE_MS; waited++) {
-        seen = crash_live_size(store);
-        if (seen == expected) return;
-        (void)usleep(1000);
+    const uint64_t began_ns = test_clock_ns();
+    for (uint64_t seen; (seen = crash_live_size(store)) != expected;) {
+        if (!test_nap(began_ns))
+            fail_msg("%llu bytes are live, not %llu", (unsigned long long)seen, (unsigned long long)expected);
     }
-    fail_msg("%llu bytes are live, not %llu", (unsigned long long)seen, (unsigned long long)expected);
 }
 
 static void put_and_roll(struct stave *store, uint64_t version)
@@ -39,14 +37,13 @@ static void put_and_roll(struct stave *store, uint64_t version)
 static void wait_until_swept(struct stave *handle)
 {
     struct store *store = handle->store;
-    bool is_swept = false;
-    for (int waited = 0; waited < PATIENCE_MS && !is_swept; waited++) {
+    const uint64_t began_ns = test_clock_ns();
+    for (bool is_swept = false; !is_swept;) {
         mutex_lock(&store->write_lock);
         is_swept = store->swept_generation == store->next_generation;
         mutex_unlock(&store->write_lock);
-        (void)usleep(1000);
+        assert_true(test_nap(began_ns));
     }
-    assert_true(is_swept);
     put_and_roll(handle, 99);
     put_and_roll(handle, 99);
 }

@@ -661,16 +661,15 @@ static void the_durable_event_tells_of_a_background_sync(void **state)
     const struct stave_write write = {.flags = STAVE_NOT_DURABLE};
     uint64_t sequence = 0;
     uint64_t counter = 0;
+    const uint64_t began_ns = test_clock_ns();
     const int event = stave_durable_event(fixture->store);
     assert_true(event >= 0);
     assert_int_equal(stave_durable_event(fixture->store), event);
     assert_int_equal(stave_put_with(fixture->store, stave_text("a"), stave_text("1"), &write, &sequence),
                      STAVE_OK);
     assert_int_equal(stave_sync_start(fixture->store, sequence), STAVE_OK);
-    for (int wait = 0; wait < 2000 && stave_durable_sequence(fixture->store) < sequence; wait++)
-        (void)usleep(1000);
-    assert_true(stave_durable_sequence(fixture->store) >= sequence);
-    for (int wait = 0; wait < 1000 && read(event, &counter, sizeof(counter)) != 8; wait++) (void)usleep(1000);
+    while (stave_durable_sequence(fixture->store) < sequence) assert_true(test_nap(began_ns));
+    while (read(event, &counter, sizeof(counter)) != 8) assert_true(test_nap(began_ns));
     assert_true(counter > 0);
 }
 
@@ -679,14 +678,14 @@ static void an_interval_ends_however_often_the_syncer_is_asked(void **state)
 {
     struct fixture *fixture = *state;
     uint64_t sequence = 0;
+    const uint64_t began_ns = test_clock_ns();
     assert_int_equal(stave_set_sync(fixture->store, STAVE_SYNC_INTERVAL, 50), STAVE_OK);
     assert_int_equal(stave_put_with(fixture->store, stave_text("a"), stave_text("1"), NULL, &sequence),
                      STAVE_OK);
-    for (int wait = 0; wait < 1000 && stave_durable_sequence(fixture->store) < sequence; wait++) {
+    while (stave_durable_sequence(fixture->store) < sequence) {
         assert_int_equal(stave_sync_start(fixture->store, 0), STAVE_OK);
-        (void)usleep(2000);
+        assert_true(test_nap(began_ns));
     }
-    assert_true(stave_durable_sequence(fixture->store) >= sequence);
 }
 
 int main(void)

@@ -322,14 +322,17 @@ enum stave_status syncer_turn_segments(struct store *store)
 
 /* ------------------------------------------------------------------ the thread */
 
+/*
+ * A tail with nothing but MARKs stays: the next one would get a MARK too, and an idle store would never rest.
+ */
 static bool tail_is_old(struct store *store)
 {
     mutex_lock(&store->write_lock);
     const uint64_t age = store->options.segment_age_ms;
     const struct segment *tail = store->tail;
     const uint64_t now_ms = clock_wall_ms();
-    const bool is_old = age != 0 && tail != NULL && atomic_load(&tail->end) > SEGMENT_HEADER_SIZE &&
-                        now_ms >= tail->created_ms && now_ms - tail->created_ms >= age;
+    const bool is_old = age != 0 && tail != NULL && tail->last_sequence != 0 && now_ms >= tail->created_ms &&
+                        now_ms - tail->created_ms >= age;
     if (is_old && store->sealing == NULL && store->spare != NULL) writer_begin_roll(store);
     mutex_unlock(&store->write_lock);
     return is_old;

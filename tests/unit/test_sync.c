@@ -9,7 +9,7 @@
 #include "store/background.h"
 #include "support/crash_copy.h"
 
-enum { SYNC_COUNT = 20, PUT_COUNT_MAX = 300000, MARK_SIZE = 64, PATIENCE_MS = 10000 };
+enum { SYNC_COUNT = 20, PUT_COUNT_MAX = 300000, MARK_SIZE = 64, AGE_MS = 5 };
 
 struct writer {
     struct stave *store;
@@ -90,11 +90,10 @@ static void an_idle_store_syncs_its_last_mark(void **state)
     struct fixture *fixture = *state;
     struct stave_stats stats = {.size = sizeof(stats)};
     store_put(fixture->store, "k", "1");
-    for (int waited_ms = 0; stats.sync_count < 2 && waited_ms < PATIENCE_MS; waited_ms += 5) {
-        (void)usleep(5000);
+    for (const uint64_t began_ns = test_clock_ns(); stats.sync_count < 2;) {
+        assert_true(test_nap(began_ns));
         assert_int_equal(stave_stats(fixture->store, &stats), STAVE_OK);
     }
-    assert_true(stats.sync_count >= 2);
 }
 
 /* P2: an interval ends although the thread that syncs is woken all the time, for something else. */
@@ -103,30 +102,52 @@ static void an_interval_ends_whatever_else_there_is_to_do(void **state)
     struct fixture *fixture = *state;
     store_put(fixture->store, "k", "1");
     const uint64_t sequence = stave_sequence(fixture->store);
-    for (int waited_ms = 0; waited_ms < PATIENCE_MS; waited_ms++) {
-        if (stave_durable_sequence(fixture->store) >= sequence) return;
+    const uint64_t began_ns = test_clock_ns();
+    while (stave_durable_sequence(fixture->store) < sequence) {
         background_wake_syncer(fixture->store->store);
-        (void)usleep(1000);
+        assert_true(test_nap(began_ns));
     }
-    fail_msg("not durable after many intervals");
+}
+
+static uint32_t tail_of(struct store *store, uint64_t *ret_end)
+{
+    mutex_lock(&store->write_lock);
+    const uint32_t id = store->tail->id;
+    *ret_end = atomic_load(&store->tail->end);
+    mutex_unlock(&store->write_lock);
+    return id;
+}
+
+/* Puts one key; the result is the tail behind the segment that it made old, with its MARK. */
+static uint32_t put_and_grow_old(struct fixture *fixture)
+{
+    fixture->options.segment_age_ms = AGE_MS;
+    fixture_reopen(fixture);
+    struct store *const store = fixture->store->store;
+    const uint64_t began_ns = test_clock_ns();
+    uint64_t end;
+    const uint32_t first = tail_of(store, &end);
+    store_put(fixture->store, "k", "1");
+    while (tail_of(store, &end) == first) assert_true(test_nap(began_ns));
+    crash_wait_until_quiet(fixture->store);
+    return tail_of(store, &end);
 }
 
 /* segment_age_ms */
 static void a_segment_that_is_old_is_closed(void **state)
 {
+    (void)put_and_grow_old(*state);
+}
+
+/* segment_age_ms: what the sync behind a roll says in the new segment does not make that one old as well. */
+static void an_idle_store_closes_no_segment_for_its_age(void **state)
+{
     struct fixture *fixture = *state;
-    fixture->options.segment_age_ms = 50;
-    fixture_reopen(fixture);
-    store_put(fixture->store, "k", "1");
-    struct store *const store = fixture->store->store;
-    for (int waited_ms = 0; waited_ms < PATIENCE_MS; waited_ms += 5) {
-        mutex_lock(&store->write_lock);
-        const bool is_empty = atomic_load(&store->tail->end) == SEGMENT_HEADER_SIZE;
-        mutex_unlock(&store->write_lock);
-        if (is_empty) return;
-        (void)usleep(5000);
-    }
-    fail_msg("the segment is still open");
+    uint64_t end;
+    const uint32_t tail = put_and_grow_old(fixture);
+    for (int age = 0; age < 100; age++) (void)usleep(1000 * AGE_MS);
+    assert_int_equal(tail_of(fixture->store->store, &end), tail);
+    assert_true(end > SEGMENT_HEADER_SIZE);
 }
 
 int main(void)
@@ -137,6 +158,7 @@ int main(void)
         FIXTURE_TEST(an_idle_store_syncs_its_last_mark),
         FIXTURE_TEST(an_interval_ends_whatever_else_there_is_to_do),
         FIXTURE_TEST(a_segment_that_is_old_is_closed),
+        FIXTURE_TEST(an_idle_store_closes_no_segment_for_its_age),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

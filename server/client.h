@@ -4,7 +4,7 @@
  *
  *   K1  A client lives on one loop. It is touched under that loop's place in the gate, or under the whole
  *       gate (COMMAND_EXCLUSIVE), which is how CLIENT LIST and KILL reach those of other loops.
- *   K2  A client that is to go is marked by client_kill() and freed by its loop, never by another.
+ *   K2  A client that is to go is marked by connection_kill() and freed by its loop, never by another.
  */
 #ifndef STAVE_SERVER_CLIENT_H
 #define STAVE_SERVER_CLIENT_H
@@ -38,6 +38,9 @@ enum client_flags {
     CLIENT_WATCH_FAILED = 1 << 10, /* a key could not be watched: EXEC aborts */
 };
 
+/* Sets of clients that a loop keeps: client_set.h. */
+enum client_set_kind { CLIENT_SET_READY, CLIENT_SET_WITHHELD, CLIENT_SET_COUNT };
+
 /* A command between MULTI and EXEC; the arguments are one block with their bytes. */
 struct queued_command {
     const struct command *command;
@@ -51,8 +54,9 @@ struct client {
     uint64_t id; /* from 1, never used again */
     struct server *server;
     struct loop *loop;
-    struct client *next; /* of its loop's clients */
+    struct client *next; /* of its loop's clients; before that, of those given to it */
     struct client *previous;
+    size_t places[CLIENT_SET_COUNT]; /* in the loop's sets, + 1; 0: not in it */
 
     uint32_t flags; /* enum client_flags */
     uint32_t database;
@@ -88,40 +92,11 @@ struct client {
     uint64_t output_size;
 };
 
-/* What CLIENT LIST shows of a client's buffers, in bytes. */
-struct client_figures {
-    size_t query_buffer;       /* qbuf */
-    size_t query_buffer_free;  /* qbuf-free */
-    size_t argument_memory;    /* argv-mem */
-    size_t multi_memory;       /* multi-mem */
-    size_t output_buffer_size; /* obl: unsent, in buffers */
-    size_t output_list_length; /* oll: pieces of large values unsent */
-    size_t output_list_memory; /* omem */
-    size_t total_memory;       /* tot-mem */
-    char events[4];            /* "r", "rw", ... */
-};
-void client_figures(const struct client *client, struct client_figures *ret_figures);
-
-/*
- * The next client of all loops after `client` (NULL: the first), under the exclusive gate. Killed ones too.
- */
-struct client *client_next(struct server *server, const struct client *client);
-
 /* Has it given the password? Without one, anybody has. */
 bool client_is_authenticated(const struct client *client);
 
 /* Whether a setting of this kind (enum config_access) allows the client what it is about. */
 bool client_has_access(const struct client *client, int access);
-
-/* Marks it to be closed by its loop; at once or, `after_reply`, when what it is owed has been sent. */
-void client_kill(struct client *client, bool after_reply);
-
-/*
- * Sends bytes to a client of any loop, outside of its replies (MONITOR): under the exclusive gate, or from
- * the client's own loop. They show what was written up to `seen`, as a reply would, and wait as one. What
- * exceeds its output limits closes it.
- */
-void client_send(struct client *client, struct stave_bytes bytes, uint64_t seen);
 
 /* Keeps a copy of a command until EXEC. STAVE_OK, STAVE_LIMIT, STAVE_NO_MEMORY. */
 enum stave_status client_queue(struct client *client, const struct command *command,

@@ -7,8 +7,8 @@
 #include "base/memory.h"
 #include "server/clock.h"
 #include "server/coldness.h"
-#include "server/connection.h"
-#include "server/transaction_state.h"
+#include "server/loop.h"
+#include "server/transaction.h"
 
 #define WALK_US UINT64_C(5000) /* for which a walk is read ahead */
 #define PAGE_SIZE ((size_t)4096)
@@ -23,7 +23,9 @@ struct cold_key {
 
 struct cold_job {
     uv_work_t work;
-    struct connection *connection;
+    struct loop *loop;
+    void (*done)(void *context);
+    void *context;
     struct transaction_walk walk;
     struct stave *walk_store;
     struct stave_value random;
@@ -91,18 +93,13 @@ static void on_read(uv_work_t *work, int status)
 {
     (void)status;
     struct cold_job *job = work->data;
-    struct connection *connection = job->connection;
-    struct loop *loop = connection->client.loop;
+    struct loop *loop = job->loop;
     coldness_met(loop->server);
     gate_enter(&loop->server->gate, loop->index);
-    connection->has_job = false;
     loop->dispatcher.stats.cold_reads += job->count + (job->walk.is_wanted ? 1 : 0);
     if (job->random.data != NULL)
         transaction_bring_random(loop->dispatcher.transaction, job->walk.space, &job->random);
-    if (connection->is_open)
-        connection_resume(connection, STOP_COLD);
-    else if (connection->poll.data == NULL)
-        connection_forget(connection);
+    job->done(job->context);
     free_job(job);
     gate_leave(&loop->server->gate, loop->index);
 }
@@ -127,23 +124,23 @@ static struct cold_job *make_job(const struct server *server, const struct trans
     return job;
 }
 
-bool cold_start(struct connection *connection)
+bool cold_start(struct loop *loop, void (*done)(void *context), void *context)
 {
-    struct loop *loop = connection->client.loop;
     size_t count;
     const struct transaction_key *wanted = transaction_wanted(loop->dispatcher.transaction, &count);
     const struct transaction_walk walk = transaction_wanted_walk(loop->dispatcher.transaction);
     if (count == 0 && !walk.is_wanted) return false;
-    struct cold_job *job = make_job(connection->client.server, wanted, count);
+    struct cold_job *job = make_job(loop->server, wanted, count);
     if (job == NULL) return false;
-    job->connection = connection;
+    job->loop = loop;
+    job->done = done;
+    job->context = context;
     job->walk = walk;
-    if (walk.is_wanted) job->walk_store = connection->client.server->databases[walk.space];
+    if (walk.is_wanted) job->walk_store = loop->server->databases[walk.space];
     job->work.data = job;
     if (uv_queue_work(&loop->uv, &job->work, read_keys, on_read) != 0) {
         memory_free(job);
         return false;
     }
-    connection->has_job = true;
     return true;
 }

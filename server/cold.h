@@ -13,9 +13,12 @@
 
 #include <stdbool.h>
 
-struct connection;
+struct loop;
 
-/* On its loop: brings what the loop's transaction wants, then resumes the connection. False: no memory. */
-bool cold_start(struct connection *connection);
+/*
+ * On the loop: brings what its transaction wants, then calls `done` there, inside the gate. False: nothing is
+ * wanted, or no memory.
+ */
+bool cold_start(struct loop *loop, void (*done)(void *context), void *context);
 
 #endif

@@ -110,12 +110,6 @@ static void on_closed(uv_handle_t *handle)
     if (!connection->has_job) free_connection(connection);
 }
 
-void connection_forget(struct connection *connection)
-{
-    assert(!connection->is_open && !connection->has_job);
-    free_connection(connection);
-}
-
 void connection_close(struct connection *connection)
 {
     if (!connection->is_open) return;
@@ -123,15 +117,8 @@ void connection_close(struct connection *connection)
     struct loop *loop = client->loop;
     connection->is_open = false;
     connection->stops |= STOP_CLOSING;
-    connection_set_remove(&loop->ready, connection);
-    connection_set_remove(&loop->withheld, connection);
     if (connection->is_waiting) loop->waiting_count--;
-    if (client->previous != NULL)
-        client->previous->next = client->next;
-    else
-        loop->clients = client->next;
-    if (client->next != NULL) client->next->previous = client->previous;
-    loop->client_count--;
+    loop_remove_client(loop, client);
 
     if ((client->flags & CLIENT_MONITOR) != 0) {
         (void)atomic_fetch_sub(&client->server->monitor_count, 1);
@@ -195,7 +182,7 @@ static void fail_withheld(struct connection *connection)
 {
     struct loop *loop = connection->client.loop;
     const uint64_t count = output_drop_withheld(&connection->output);
-    connection_set_remove(&loop->withheld, connection);
+    client_set_remove(&loop->withheld, &connection->client);
     struct reply *reply = &loop->dispatcher.reply;
     reply->protocol = connection->client.protocol;
     for (uint64_t i = 0; i < count; i++) {
@@ -245,7 +232,7 @@ static void deliver(struct connection *connection)
     count_sent(connection, sent);
     if (sequence != 0) {
         loop->dispatcher.stats.withheld_replies += connection->reply_count;
-        connection_set_add(&loop->withheld, connection);
+        client_set_add(&loop->withheld, &connection->client);
     }
     connection->reply_count = 0;
     if (status != STAVE_OK)
@@ -328,8 +315,19 @@ static void wait_for_time(struct connection *connection, uint32_t stop)
 static void wait_for_turn(struct connection *connection)
 {
     connection->stops |= STOP_TURN;
-    connection_set_add(&connection->client.loop->ready, connection);
+    client_set_add(&connection->client.loop->ready, &connection->client);
     loop_wake(connection->client.loop);
+}
+
+/* What was asked for is in memory, but the client may have gone. */
+static void on_brought(void *context)
+{
+    struct connection *connection = context;
+    connection->has_job = false;
+    if (connection->is_open)
+        connection_resume(connection, STOP_COLD);
+    else if (connection->poll.data == NULL)
+        free_connection(connection);
 }
 
 /* Runs one request of the slice; false: it has not been run to its end. */
@@ -359,7 +357,8 @@ static bool run_request(struct connection *connection, const struct parsed_reque
         return true;
     case DISPATCH_COLD:
         connection->cold_count++;
-        if (cold_start(connection)) {
+        if (cold_start(loop, on_brought, connection)) {
+            connection->has_job = true;
             connection->stops |= STOP_COLD;
         } else {
             connection->cold_count = COLD_COUNT_MAX;
@@ -590,25 +589,20 @@ static void settle(struct connection *connection)
 
 void connection_open(struct connection *connection, struct loop *loop)
 {
-    struct client *client = &connection->client;
-    client->loop = loop;
     connection->poll.data = connection;
     if (uv_poll_init(&loop->uv, &connection->poll, connection->transport.descriptor) != 0) {
         connection_discard(connection);
         return;
     }
     connection->is_open = true;
-    client->next = loop->clients;
-    if (loop->clients != NULL) loop->clients->previous = client;
-    loop->clients = client;
-    loop->client_count++;
+    loop_add_client(loop, &connection->client);
     loop->dispatcher.stats.connections_received++;
     settle(connection);
 }
 
 void connection_look(struct connection *connection)
 {
-    connection_set_remove(&connection->client.loop->ready, connection);
+    client_set_remove(&connection->client.loop->ready, &connection->client);
     if ((connection->client.flags & CLIENT_KILLED) == 0) {
         send_kept(connection);
         if ((connection->stops & STOP_TURN) != 0) {
@@ -631,7 +625,7 @@ void connection_release(struct connection *connection)
     struct server *server = connection->client.server;
     if (output_release(&connection->output, stave_durable_sequence(server->store))) send_kept(connection);
     if (connection->output.mark_count == 0) {
-        connection_set_remove(&connection->client.loop->withheld, connection);
+        client_set_remove(&connection->client.loop->withheld, &connection->client);
     } else if (atomic_load(&server->sync_failed)) {
         fail_withheld(connection);
     }
@@ -671,51 +665,42 @@ void connection_tick(struct connection *connection, uint64_t now_ms)
 
 /* ------------------------------------------------------------------ what others ask of a client */
 
-void client_figures(const struct client *client, struct client_figures *ret_figures)
+void connection_figures(const struct client *client, struct connection_figures *ret_figures)
 {
     const struct connection *connection = of_client(client);
     *ret_figures =
-        (struct client_figures){.query_buffer = connection->input.size,
-                                .query_buffer_free = connection->input.capacity - connection->input.size,
-                                .argument_memory = parser_memory(connection),
-                                .multi_memory = client->queued_size,
-                                .output_buffer_size = (size_t)(output_unsent(&connection->output)),
-                                .output_list_length = connection->output.view_count,
-                                .output_list_memory = connection->output.memory,
-                                .total_memory = memory_of(connection)};
+        (struct connection_figures){.query_buffer = connection->input.size,
+                                    .query_buffer_free = connection->input.capacity - connection->input.size,
+                                    .argument_memory = parser_memory(connection),
+                                    .multi_memory = client->queued_size,
+                                    .output_buffer_size = (size_t)(output_unsent(&connection->output)),
+                                    .output_list_length = connection->output.view_count,
+                                    .output_list_memory = connection->output.memory,
+                                    .total_memory = memory_of(connection)};
     size_t count = 0;
     if ((connection->events & UV_READABLE) != 0) ret_figures->events[count++] = 'r';
     if ((connection->events & UV_WRITABLE) != 0) ret_figures->events[count++] = 'w';
 }
 
-struct client *client_next(struct server *server, const struct client *client)
-{
-    if (client != NULL && client->next != NULL) return client->next;
-    for (size_t i = client == NULL ? 0 : client->loop->index + 1; i < server->loop_count; i++) {
-        if (server->loops[i]->clients != NULL) return server->loops[i]->clients;
-    }
-    return NULL;
-}
-
 /* Under the whole gate, or on the client's own loop. */
 static void look_soon(struct connection *connection)
 {
-    connection_set_add(&connection->client.loop->ready, connection);
+    client_set_add(&connection->client.loop->ready, &connection->client);
     loop_wake(connection->client.loop);
 }
 
-void client_kill(struct client *client, bool after_reply)
+void connection_kill(struct client *client, bool after_reply)
 {
     client->flags |= after_reply ? CLIENT_CLOSE_AFTER_REPLY : CLIENT_KILLED;
     look_soon(of_client(client));
 }
 
-void client_send(struct client *client, struct stave_bytes bytes, uint64_t seen)
+void connection_send(struct client *client, struct stave_bytes bytes, uint64_t seen)
 {
     struct connection *connection = of_client(client);
     if ((client->flags & CLIENT_KILLED) != 0) return;
     const uint64_t sequence = sequence_to_await(client->server, seen);
-    if (sequence != 0) connection_set_add(&client->loop->withheld, connection);
+    if (sequence != 0) client_set_add(&client->loop->withheld, client);
     if (output_append_bytes(&connection->output, bytes, sequence) != STAVE_OK)
         client->flags |= CLIENT_KILLED;
     else if (is_above_hard_limit(connection))

@@ -18,7 +18,6 @@
 #include "net/resp.h"
 #include "net/transport.h"
 #include "server/client.h"
-#include "server/connection_set.h"
 #include "server/dispatch.h"
 #include "server/loop.h"
 #include "server/output.h"
@@ -37,8 +36,7 @@ enum connection_stop {
 };
 
 struct connection {
-    struct client client;    /* first: a client is its connection */
-    struct connection *next; /* in the inbox */
+    struct client client; /* first: a client is its connection */
     uv_poll_t poll;
     int events;     /* polled for */
     uint32_t stops; /* enum connection_stop */
@@ -54,9 +52,8 @@ struct connection {
     uint32_t cold_count; /* times that the present request has waited for the disk */
     bool has_job;        /* one in the pool */
     bool is_open;
-    bool is_waiting;                     /* counted in loop->waiting_count */
-    size_t places[CONNECTION_SET_COUNT]; /* in the loop's sets, + 1; 0: not in it */
-    size_t memory;                       /* as counted in server->client_memory */
+    bool is_waiting; /* counted in loop->waiting_count */
+    size_t memory;   /* as counted in server->client_memory */
 };
 
 /* Takes the descriptor over. NULL: no memory. */
@@ -68,8 +65,6 @@ void connection_discard(struct connection *connection);
 /* On the loop, inside the gate. */
 void connection_open(struct connection *connection, struct loop *loop);
 void connection_close(struct connection *connection);
-/* Frees a closed one whose job has come back. */
-void connection_forget(struct connection *connection);
 /* Looks at a connection in its turn: is it killed, may it go on, has it something to send? */
 void connection_look(struct connection *connection);
 /* Once a tick: timeouts and waiting times. */
@@ -78,5 +73,31 @@ void connection_tick(struct connection *connection, uint64_t now_ms);
 void connection_resume(struct connection *connection, uint32_t stop);
 /* A sync has come to its end. */
 void connection_release(struct connection *connection);
+
+/* ------------------------------------------------------------------ what others ask of a client */
+
+/* What CLIENT LIST shows of a client's buffers, in bytes. */
+struct connection_figures {
+    size_t query_buffer;       /* qbuf */
+    size_t query_buffer_free;  /* qbuf-free */
+    size_t argument_memory;    /* argv-mem */
+    size_t multi_memory;       /* multi-mem */
+    size_t output_buffer_size; /* obl: unsent, in buffers */
+    size_t output_list_length; /* oll: pieces of large values unsent */
+    size_t output_list_memory; /* omem */
+    size_t total_memory;       /* tot-mem */
+    char events[4];            /* "r", "rw", ... */
+};
+void connection_figures(const struct client *client, struct connection_figures *ret_figures);
+
+/* Marks it to be closed by its loop; at once or, `after_reply`, when what it is owed has been sent. */
+void connection_kill(struct client *client, bool after_reply);
+
+/*
+ * Sends bytes to a client of any loop, outside of its replies (MONITOR): under the exclusive gate, or from
+ * the client's own loop. They show what was written up to `seen`, as a reply would, and wait as one. What
+ * exceeds its output limits closes it.
+ */
+void connection_send(struct client *client, struct stave_bytes bytes, uint64_t seen);
 
 #endif

@@ -293,7 +293,7 @@ static void take(struct listener *listener, struct listeners *listeners, int des
         return;
     }
     count_client(server);
-    loop_give(server->loops[listeners->next_loop++ % server->loop_count], connection);
+    loop_give(server->loops[listeners->next_loop++ % server->loop_count], &connection->client);
 }
 
 static void on_connection(uv_poll_t *poll, int status, int events)

@@ -8,6 +8,8 @@
 #include "net/words.h"
 #include "server/call.h"
 #include "server/client.h"
+#include "server/connection.h"
+#include "server/loop.h"
 #include "server/secret.h"
 #include "server/server.h"
 
@@ -49,10 +51,10 @@ static enum stave_status format_line(const struct call *call, struct buffer *lin
 
 static void send_line(struct server *server, const struct buffer *line, uint64_t seen)
 {
-    for (struct client *client = client_next(server, NULL); client != NULL;
-         client = client_next(server, client))
+    for (struct client *client = loop_next_client(server, NULL); client != NULL;
+         client = loop_next_client(server, client))
         if (client->flags & CLIENT_MONITOR && !(client->flags & CLIENT_KILLED))
-            client_send(client, buffer_bytes(line), seen);
+            connection_send(client, buffer_bytes(line), seen);
 }
 
 void monitor_feed(const struct call *call)

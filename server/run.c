@@ -18,6 +18,7 @@
 #include "server/command_table.h"
 #include "server/expiry.h"
 #include "server/idle.h"
+#include "server/io_thread.h"
 #include "server/listener.h"
 #include "server/log.h"
 #include "server/loop.h"
@@ -204,7 +205,7 @@ static bool start_loops(struct server *server)
     gate_init(&server->gate, count + 1); /* the last place is the main thread's */
     for (size_t i = 0; i < count; i++) {
         gate_exclude(&server->gate, GATE_NO_PLACE);
-        server->loops[i] = loop_start(server, i);
+        server->loops[i] = io_thread_start(server, i);
         gate_admit(&server->gate, GATE_NO_PLACE);
         if (server->loops[i] == NULL) return false;
     }
@@ -260,7 +261,7 @@ static int end(struct server *server, int exit_code)
     if (server->store != NULL && stave_sync(server->store) != STAVE_OK)
         atomic_store(&server->sync_failed, true);
     for (size_t i = 0; i < server->loop_count; i++) {
-        if (server->loops[i] != NULL) loop_end(server->loops[i]);
+        if (server->loops[i] != NULL) io_thread_end(server->loops[i]);
     }
     for (size_t i = 0; i < server->loop_count; i++) loop_free(server->loops[i]);
     if (server->loop_count > 0) gate_free(&server->gate);

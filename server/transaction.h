@@ -23,6 +23,8 @@
 
 #include "stave.h"
 
+#define EXPIRED_TOO UINT64_C(1) /* a moment at which nothing had expired, for a look at the store itself */
+
 struct transaction;
 
 struct item {

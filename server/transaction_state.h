@@ -18,7 +18,6 @@
 
 #define TRANSACTION_EXPIRED_COUNT_MAX ((size_t)1024) /* more are left to the cycle of expiry.h */
 #define TRANSACTION_WANTED_COUNT_MAX ((size_t)16384)
-#define EXPIRED_TOO UINT64_C(1) /* a moment at which nothing had expired */
 
 enum staged_kind { STAGED_PUT, STAGED_DELETE, STAGED_EXPIRE, STAGED_FLUSH, STAGED_SWAP };
 

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "server/clock.h"
 #include "server/coldness.h"
+#include "server/connection.h"
 #include "server/log.h"
 #include "server/loop.h"
 
@@ -92,10 +93,10 @@ static struct holder *list_holders(struct server *server, size_t *ret_count, uin
     struct holder *holders = memory_alloc((capacity + 1) * sizeof *holders);
     size_t count = 0;
     uint64_t going = 0;
-    for (struct client *client = client_next(server, NULL); client != NULL && holders != NULL;
-         client = client_next(server, client)) {
-        struct client_figures figures;
-        client_figures(client, &figures);
+    for (struct client *client = loop_next_client(server, NULL); client != NULL && holders != NULL;
+         client = loop_next_client(server, client)) {
+        struct connection_figures figures;
+        connection_figures(client, &figures);
         if ((client->flags & CLIENT_KILLED) != 0)
             going += figures.total_memory;
         else if ((client->flags & CLIENT_NO_EVICT) == 0)
@@ -112,7 +113,7 @@ static void evict(const struct holder *holder)
     log_write(LOG_NOTICE, "Evicting client id=%llu addr=%s: clients hold more than maxmemory-clients",
               (unsigned long long)client->id, client->address);
     client->loop->dispatcher.stats.evicted_clients++;
-    client_kill(client, false);
+    connection_kill(client, false);
 }
 
 /* The largest first, until the others are within the limit. */

@@ -10,6 +10,8 @@
 #include "server/clock.h"
 #include "server/command/connection.h"
 #include "server/command/help.h"
+#include "server/connection.h"
+#include "server/loop.h"
 #include "server/server.h"
 
 #define BAD_NAME "ERR Client names cannot contain spaces, newlines or special characters."
@@ -77,10 +79,10 @@ static const char *text_or_empty(const char *text)
 
 static enum stave_status append_client(const struct client *client, uint64_t now_ms, struct buffer *out)
 {
-    struct client_figures figures;
+    struct connection_figures figures;
     char letters[8];
     char command[64] = "NULL";
-    client_figures(client, &figures);
+    connection_figures(client, &figures);
     flag_letters(client, letters);
     if (client->last_command != NULL) command_full_name(client->last_command, command, sizeof(command));
     const int64_t multi = client->flags & CLIENT_MULTI ? (int64_t)client->queued_count : -1;
@@ -127,14 +129,14 @@ static int compare_ids(const void *a, const void *b)
 static struct listed *gather_clients(struct server *server, size_t *ret_count)
 {
     size_t count = 0;
-    for (struct client *client = client_next(server, NULL); client != NULL;
-         client = client_next(server, client))
+    for (struct client *client = loop_next_client(server, NULL); client != NULL;
+         client = loop_next_client(server, client))
         count++;
     struct listed *listed = memory_alloc_zero(count + 1, sizeof(*listed));
     if (listed == NULL) return NULL;
     *ret_count = 0;
-    for (struct client *client = client_next(server, NULL); client != NULL;
-         client = client_next(server, client))
+    for (struct client *client = loop_next_client(server, NULL); client != NULL;
+         client = loop_next_client(server, client))
         if (!(client->flags & CLIENT_KILLED)) listed[(*ret_count)++].client = client;
     qsort(listed, *ret_count, sizeof(*listed), compare_ids);
     return listed;

@@ -4,6 +4,8 @@
 
 #include "net/words.h"
 #include "server/command/connection.h"
+#include "server/connection.h"
+#include "server/loop.h"
 #include "server/server.h"
 
 /* What a client must be to go; all that is set must fit. */
@@ -35,10 +37,10 @@ static bool fits(const struct client *client, const struct client *self, const s
 static int64_t kill_all(struct call *call, const struct filter *filter)
 {
     int64_t count = 0;
-    struct client *client = client_next(call->server, NULL);
-    for (; client != NULL; client = client_next(call->server, client)) {
+    struct client *client = loop_next_client(call->server, NULL);
+    for (; client != NULL; client = loop_next_client(call->server, client)) {
         if (!fits(client, call->client, filter)) continue;
-        client_kill(client, client == call->client);
+        connection_kill(client, client == call->client);
         count++;
     }
     return count;

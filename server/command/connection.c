@@ -2,6 +2,7 @@
 /* PING ECHO QUIT RESET SELECT. */
 #include "server/command/connection.h"
 
+#include "server/connection.h"
 #include "server/server.h"
 
 enum stave_status connection_ping(struct call *call)
@@ -23,7 +24,7 @@ enum stave_status connection_echo(struct call *call)
 enum stave_status connection_quit(struct call *call)
 {
     reply_ok(call->reply);
-    client_kill(call->client, true);
+    connection_kill(call->client, true);
     return STAVE_OK;
 }
 

@@ -13,6 +13,8 @@
 #include "server/client.h"
 #include "server/clock.h"
 #include "server/command/server.h"
+#include "server/connection.h"
+#include "server/loop.h"
 #include "server/server.h"
 
 /* ------------------------------------------------------------------ the process */
@@ -46,10 +48,10 @@ static enum stave_status info_clients(struct server *server, struct buffer *out)
 {
     size_t input_max = 0;
     size_t output_max = 0;
-    for (struct client *client = client_next(server, NULL); client != NULL;
-         client = client_next(server, client)) {
-        struct client_figures figures;
-        client_figures(client, &figures);
+    for (struct client *client = loop_next_client(server, NULL); client != NULL;
+         client = loop_next_client(server, client)) {
+        struct connection_figures figures;
+        connection_figures(client, &figures);
         if (figures.query_buffer > input_max) input_max = figures.query_buffer;
         if (figures.output_list_memory > output_max) output_max = figures.output_list_memory;
     }

@@ -6,6 +6,7 @@
 
 #include "server/client.h"
 #include "server/command/server.h"
+#include "server/connection.h"
 #include "server/log.h"
 #include "server/server.h"
 #include "server/snapshot.h"
@@ -123,6 +124,6 @@ enum stave_status process_shutdown(struct call *call)
         return call_error(call, "ERR Errors trying to SHUTDOWN. Check logs.");
     }
     server_stop(call->server, 0);
-    client_kill(call->client, false);
+    connection_kill(call->client, false);
     return STAVE_OK;
 }

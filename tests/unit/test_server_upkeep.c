@@ -136,7 +136,7 @@ static void a_client_above_its_output_limit_is_counted_once_and_told_no_more(voi
     static const uint8_t line[70000];
     struct connection *connection = setup->connections[0];
     setup->server.config.output_limits[CLIENT_CLASS_NORMAL].hard_size = 1 << 16;
-    for (int i = 0; i < 3; i++) client_send(&connection->client, stave_bytes(line, sizeof line), 0);
+    for (int i = 0; i < 3; i++) connection_send(&connection->client, stave_bytes(line, sizeof line), 0);
     assert_true(is_killed(setup, 0));
     assert_int_equal(setup->loop.dispatcher.stats.output_limit_disconnections, 1);
     assert_int_equal(output_unsent(&connection->output), sizeof line);

@@ -137,8 +137,16 @@ static inline bool command_takes(const struct command *command, size_t count)
     return command->arity >= 0 ? count == (size_t)command->arity : count >= (size_t)-command->arity;
 }
 
+/*
+ * Makes the table of all commands from groups of them, ended by NULL; of two commands of one name the first
+ * counts. Once, before the loops start: it is constant then.
+ */
+void command_table_build(const struct command *const *groups);
+
 /* The command of this name in any case, or NULL. */
 const struct command *command_find(struct stave_bytes name);
+/* The same with its command_number(). */
+const struct command *command_find_numbered(struct stave_bytes name, size_t *ret_number);
 const struct command *command_find_subcommand(const struct command *command, struct stave_bytes name);
 
 /* All commands, sorted by name, without subcommands. */

@@ -11,7 +11,6 @@
 #include "net/words.h"
 #include "server/clock.h"
 #include "server/coldness.h"
-#include "server/command_table.h"
 #include "server/prefetch.h"
 
 #define CONFLICT_COUNT_MAX 8

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The inside of a transaction, shared by its reads (transaction.c), its walks over databases (walking.c), its
- * staged writes (staging.c) and its commit (commit.c).
+ * The inside of a transaction, shared by its reads (transaction.c), its walks over databases
+ * (transaction_walking.c), its staged writes (transaction_staging.c) and its commit (transaction_commit.c).
  *
  *   TS1  A database that was flushed or swapped in the transaction is seen through its `mapping`: which space
  *        its unstaged keys come from (or none), and a number of its own under which writes are staged.

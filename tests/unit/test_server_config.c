@@ -15,7 +15,6 @@
 #include "server/command.h"
 #include "server/command/groups.h"
 #include "server/command/syntax.h"
-#include "server/command_table.h"
 #include "server/config.h"
 #include "server/config_table.h"
 #include "support/scratch.h"

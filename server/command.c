@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The groups of commands joined into one table: a list sorted by name, a hash of the names, numbers for
- * statistics.
- *
- *   CT1  The table is built once, by command_table_build(), before the loops start, and constant then.
+ * statistics. And what key specs say.
  */
-#include "server/command_table.h"
+#include "server/command.h"
 
 #include <assert.h>
 #include <stdio.h>

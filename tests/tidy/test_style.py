@@ -25,6 +25,10 @@ MAY_INCLUDE = {
     "examples": set(),
     "include": set(),
 }
+# Folders whose files stand from the bottom up in a table of docs/ARCHITECTURE.md.
+ORDERED = ("server",)
+# Modules of several files, by how their names begin, in the other folders: no circle inside them.
+FAMILIES = ("src/index/keydir",)
 LAYERS = {"base", "os", "log", "index", "store", "net", "server", "cli", "tools", "bench"}
 
 FILE_LINES_MAX = 1000
@@ -80,6 +84,88 @@ def check_includes(path, lines):
             report(path, number, f"{folder} may not include {match.group(1)} (table 1.2)")
         if folder in ("examples", "include"):
             report(path, number, f"{folder} includes only stave.h")
+
+
+def order_of(folder):
+    """The names in the table of the folder, in their order."""
+    with open(os.path.join(ROOT, "docs", "ARCHITECTURE.md"), encoding="utf-8") as file:
+        text = file.read()
+    match = re.search(rf"^Inside `{folder}`, from the bottom up.*?\n\n((?:\|.*\n)+)", text, flags=re.M)
+    rows = match.group(1).splitlines()[2:] if match else []
+    return [name for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
+
+
+def place_of(module, order):
+    """Where a module stands: by its name, as one of a family (`config*`), or in a folder (`command/`)."""
+    if module in order:
+        return order.index(module)
+    for place, name in enumerate(order):
+        if name.endswith("*") and (module + "_").startswith(name[:-1] + "_"):
+            return place
+        if name.endswith("/") and module.startswith(name):
+            return place
+    return None
+
+
+def included_modules(path, folder):
+    """The modules of the same folder that a file includes, with the line."""
+    with open(path, encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            match = re.match(rf'#include "{folder.split("/")[-1]}/([^"]+)\.h"', line)
+            if match:
+                yield number, match.group(1)
+
+
+def module_of(path, folder):
+    return os.path.relpath(path, os.path.join(ROOT, folder)).rsplit(".", 1)[0]
+
+
+def check_order(folder, paths):
+    """Nothing includes upwards, by the table."""
+    order = order_of(folder)
+    used = set()
+    for path in paths:
+        place = place_of(module_of(path, folder), order)
+        if place is None:
+            report(path, 1, "has no place in docs/ARCHITECTURE.md")
+            continue
+        used.add(place)
+        for number, included in included_modules(path, folder):
+            other = place_of(included, order)
+            if other is not None and other > place:
+                report(path, number, f"{included} stands above it in docs/ARCHITECTURE.md")
+    for place in sorted(set(range(len(order))) - used):
+        report(os.path.join(ROOT, "docs", "ARCHITECTURE.md"), 1, f"{folder} has no {order[place]}")
+
+
+def check_circles(folder, paths):
+    """A module is a source and its header. None reaches itself by what they include."""
+    def name(module):
+        families = [family.split("/")[-1] for family in FAMILIES if os.path.dirname(family) == folder]
+        return next((family for family in families if (module + "_").startswith(family + "_")), module)
+
+    includes = {}
+    for path in paths:
+        module = name(module_of(path, folder))
+        includes.setdefault(module, set()).update(name(other) for _, other in included_modules(path, folder))
+        includes[module].discard(module)
+    for module in sorted(includes):
+        seen, left = set(), list(includes[module])
+        while left:
+            other = left.pop()
+            if other not in seen:
+                seen.add(other)
+                left.extend(includes.get(other, ()))
+        if module in seen:
+            report(os.path.join(ROOT, folder), 1, f"{module} is in a circle of modules that include each other")
+
+
+def check_modules_of_folders(paths):
+    folders = {}
+    for path in paths:
+        folders.setdefault(folder_of(path), []).append(path)
+    for folder in MAY_INCLUDE.keys() - {"src/store"}:
+        (check_order if folder in ORDERED else check_circles)(folder, folders.get(folder, []))
 
 
 def check_lines(path, lines):
@@ -172,6 +258,7 @@ def main():
         check_functions(path, lines)
         check_calls(path, without_comments_and_strings(text))
         check_modules(path)
+    check_modules_of_folders(paths)
     check_layout(paths)
     print("\n".join(problems) if problems else f"{len(paths)} files are tidy")
     return 1 if problems or not paths else 0

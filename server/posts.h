@@ -34,7 +34,7 @@ bool posts_add(struct posts *posts, post_call call, void *context);
 /* Runs `work` on a thread of the pool, then `done` on the main thread. From any thread. False as above. */
 bool posts_add_work(struct posts *posts, post_call work, post_call done, void *context);
 
-/* Wakes the main thread, though nothing was posted. From any thread and signal context. */
+/* Wakes the main thread, though nothing was posted. From any thread. */
 void posts_wake(struct posts *posts);
 
 /* On the main thread. */

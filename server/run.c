@@ -24,6 +24,7 @@
 #include "server/loop.h"
 #include "server/notify.h"
 #include "server/posts.h"
+#include "server/signals.h"
 #include "server/upkeep.h"
 #include "server/watch.h"
 
@@ -32,12 +33,11 @@ struct main_thread {
     uv_loop_t uv;
     uv_async_t wake;
     uv_timer_t cron;
-    uv_signal_t terminate;
-    uv_signal_t interrupt;
     struct listeners *listeners;
     struct listening listening; /* as the configuration is; those accepted from may be older for a moment */
     bool has_pid_file;
     struct posts posts;
+    struct signals signals;
     struct expiry expiry;
     bool is_closing;
 };
@@ -91,8 +91,6 @@ static void close_main(struct server *server)
     listeners_close(own->listeners);
     own->listeners = NULL;
     uv_close((uv_handle_t *)&own->cron, NULL);
-    uv_close((uv_handle_t *)&own->terminate, NULL);
-    uv_close((uv_handle_t *)&own->interrupt, NULL);
     uv_close((uv_handle_t *)&own->wake, NULL);
 }
 
@@ -101,17 +99,6 @@ static void on_wake(uv_async_t *wake)
     struct server *server = wake->data;
     posts_run(&server->main_thread->posts);
     if (atomic_load(&server->stopping)) close_main(server);
-}
-
-static void on_signal(uv_signal_t *signal, int number)
-{
-    struct server *server = signal->data;
-    if (atomic_load(&server->stopping)) {
-        log_write(LOG_WARNING, "You insist... exiting now.");
-        _exit(1);
-    }
-    log_write(LOG_WARNING, "Received %s scheduling shutdown...", number == SIGINT ? "SIGINT" : "SIGTERM");
-    server_stop(server, 0);
 }
 
 static uint64_t cron_period_ms(const struct config *config)
@@ -139,19 +126,13 @@ static bool open_main(struct server *server)
     if (uv_loop_init(&own->uv) != 0) return false;
     (void)uv_async_init(&own->uv, &own->wake, on_wake);
     (void)uv_timer_init(&own->uv, &own->cron);
-    (void)uv_signal_init(&own->uv, &own->terminate);
-    (void)uv_signal_init(&own->uv, &own->interrupt);
     own->wake.data = server;
     own->cron.data = server;
-    own->terminate.data = server;
-    own->interrupt.data = server;
     const uint64_t period = cron_period_ms(&server->config);
     (void)uv_timer_start(&own->cron, on_cron, period, period);
-    (void)uv_signal_start(&own->terminate, on_signal, SIGTERM);
-    (void)uv_signal_start(&own->interrupt, on_signal, SIGINT);
 
     own->listeners = listeners_open(server, &own->uv, &own->listening);
-    return own->listeners != NULL;
+    return own->listeners != NULL && signals_begin(&own->signals, server);
 }
 
 /* ------------------------------------------------------------------ start */
@@ -274,6 +255,8 @@ static int end(struct server *server, int exit_code)
         exit_code = 1;
     }
     remove_files(server);
+    signals_end(&own->signals);
+    if (own->is_closing) (void)uv_loop_close(&own->uv); /* now that nobody is left to wake it */
     memory_free(server->databases);
     watch_table_free(server->watch);
     idle_free(server->idle);
@@ -296,7 +279,7 @@ int run_server(struct server *server)
     }
     write_pid_file(server);
     upkeep_begin(server);
-    if (!start_loops(server) || !open_main(server)) {
+    if (!open_main(server) || !start_loops(server)) {
         log_write(LOG_WARNING, "The threads could not be started.");
         return end(server, 1);
     }
@@ -308,8 +291,7 @@ int run_server(struct server *server)
     log_write(LOG_WARNING, "User requested shutdown...");
     posts_end(&own->posts);
     (void)uv_run(&own->uv, UV_RUN_DEFAULT); /* what the last posts began */
-    (void)uv_loop_close(&own->uv);
-    const int exit_code = end(server, atomic_load(&server->exit_code));
+    const int exit_code = end(server, 0);
     log_write(LOG_WARNING, "Stave is now ready to exit, bye bye...");
     return exit_code;
 }

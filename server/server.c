@@ -10,9 +10,7 @@ bool server_background(struct server *server, void (*work)(void *context), void 
     return posts_add_work(server->posts, work, done, context);
 }
 
-void server_stop(struct server *server, int exit_code)
+void server_stop(struct server *server)
 {
-    atomic_store(&server->exit_code, exit_code);
-    atomic_store(&server->stopping, true);
-    posts_wake(server->posts);
+    if (!atomic_exchange(&server->stopping, true)) posts_wake(server->posts);
 }

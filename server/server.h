@@ -91,7 +91,6 @@ struct server {
     _Atomic bool sync_failed;     /* the store takes no more writes */
     _Atomic bool leaves_expired;  /* a removal of an expired key has failed: commands leave them */
     _Atomic bool stopping;
-    _Atomic int exit_code; /* of the process, when it stops */
 
     struct posts *posts;
     struct main_thread *main_thread; /* run.c's */
@@ -104,7 +103,7 @@ struct server {
 bool server_background(struct server *server, void (*work)(void *context), void (*done)(void *context),
                        void *context);
 
-/* Ends the server cleanly with this exit code; returns at once. From any thread and signal context. */
-void server_stop(struct server *server, int exit_code);
+/* Ends the server cleanly; returns at once. From any thread. */
+void server_stop(struct server *server);
 
 #endif

@@ -123,7 +123,7 @@ enum stave_status process_shutdown(struct call *call)
         log_write(LOG_WARNING, "SHUTDOWN is not done, since its snapshot failed: %s", error.message);
         return call_error(call, "ERR Errors trying to SHUTDOWN. Check logs.");
     }
-    server_stop(call->server, 0);
+    server_stop(call->server);
     connection_kill(call->client, false);
     return STAVE_OK;
 }

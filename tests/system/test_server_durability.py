@@ -15,7 +15,7 @@ import threading
 import time
 import unittest
 
-from stave_server import PATIENCE, SANITIZE, RespError, Server, encode, main, wait_until
+from stave_server import BIN_DIR, PATIENCE, SANITIZE, RespError, Server, encode, main, wait_until
 
 
 COMPILER = os.environ.get("CC", "cc")
@@ -366,6 +366,22 @@ class Stop(unittest.TestCase):
                 server.start()
                 with server.client() as client:
                     self.assertEqual(str(int(number)).encode(), client("GET", "k").replace(b"Signals.", b""))
+
+    def test_a_sigint_while_stopping_does_not_wait_for_the_command_that_runs(self):
+        with Server(enable_debug_command="yes") as server, server.client() as client:
+            client.send_raw(encode("SET", "begun", "1") + encode("DEBUG", "SLEEP", 60 * PATIENCE))
+            store = os.path.join(server.directory, "stave-data")
+            read = [os.path.join(BIN_DIR, "stave"), "get", store, "begun"]
+            self.assertTrue(wait_until(lambda: subprocess.run(read, capture_output=True, check=False).returncode == 0))
+            for count in (1, 2):  # a second SIGTERM asks for nothing new
+                server.process.send_signal(signal.SIGTERM)
+                self.assertTrue(wait_until(lambda count=count: server.log().count("Received SIGTERM") == count))
+            server.process.send_signal(signal.SIGINT)
+            self.assertEqual(1, server.process.wait(10 * PATIENCE))
+            self.assertIn("You insist... exiting now.", server.log())
+            server.start()
+            with server.client() as again:
+                self.assertEqual(b"1", again("GET", "begun"))
 
     def test_a_stop_in_the_middle_of_load_is_clean(self):
         with Server(appendfsync="always", io_threads=2) as server:

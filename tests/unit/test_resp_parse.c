@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "net/resp.h"
 #include "net/resp_number.h"
@@ -202,14 +201,10 @@ static void resp_allocates_nothing_for_what_is_announced(void **state)
     resp_parser_free(&parser);
 }
 
-static double seconds(void)
-{
-    struct timespec now;
-    assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now), 0);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-/* R1: a million arguments arrive byte by byte, and cost what they cost at once, but for the calls. */
+/*
+ * R1: a million arguments arrive byte by byte, and cost what they cost at once, but for the calls: quadratic
+ * would be hours.
+ */
 static void resp_takes_many_slow_arguments_in_linear_time(void **state)
 {
     (void)state;
@@ -218,23 +213,22 @@ static void resp_takes_many_slow_arguments_in_linear_time(void **state)
     struct resp_parser parser = {.arguments = NULL};
     assert_int_equal(buffer_append_format(&input, "*%d\r\n", COUNT), STAVE_OK);
     for (int i = 0; i < COUNT; i++) assert_int_equal(buffer_append(&input, "$1\r\na\r\n", 7), STAVE_OK);
-    const double start = seconds();
     for (size_t size = 1; size < input.size; size++)
         assert_true(resp_parse(&parser, input.data, size, &limits) == RESP_MORE);
     assert_int_equal(resp_parse(&parser, input.data, input.size, &limits), RESP_OK);
     assert_int_equal(parser.argument_count, COUNT);
     assert_int_equal(resp_argument(&parser, input.data, COUNT - 1).size, 1);
-    assert_true(seconds() - start < 20); /* quadratic would be hours */
     resp_parser_reset(&parser);
     assert_int_equal(parser.argument_capacity, 0);
     resp_parser_free(&parser);
     buffer_free(&input);
 }
 
+/* R1: to look at all of it again for each byte would take longer than a test may. */
 static void resp_takes_a_long_line_and_a_long_bulk_in_linear_time(void **state)
 {
     (void)state;
-    enum { SIZE = 4 << 20 };
+    enum { SIZE = 8 << 20 };
     const struct resp_limits wide = {10, SIZE, SIZE, false};
     struct buffer input = BUFFER_NONE;
     for (int is_inline = 0; is_inline <= 1; is_inline++) {
@@ -245,12 +239,10 @@ static void resp_takes_a_long_line_and_a_long_bulk_in_linear_time(void **state)
         assert_int_equal(buffer_append_zero(&input, SIZE - 64), STAVE_OK);
         memset(input.data + start, 'x', SIZE - 64);
         assert_int_equal(buffer_append(&input, "\r\n", 2), STAVE_OK);
-        const double begin = seconds();
         for (size_t size = 1; size < input.size; size++)
             assert_true(resp_parse(&parser, input.data, size, &wide) == RESP_MORE);
         assert_int_equal(resp_parse(&parser, input.data, input.size, &wide), RESP_OK);
         assert_int_equal(resp_argument(&parser, input.data, 0).size, SIZE - 64);
-        assert_true(seconds() - begin < 20);
         resp_parser_free(&parser);
     }
     buffer_free(&input);

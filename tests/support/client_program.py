@@ -39,7 +39,7 @@ def run(command, environment=None, **options):
         words = [*command, str(server.port), path, PASSWORD]
         with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                               env={**os.environ, **(environment or {})}) as program:
-            watchdog = threading.Timer(120 * PATIENCE, program.kill)
+            watchdog = threading.Timer(PATIENCE, program.kill)
             watchdog.start()
             for line in program.stdout:
                 if line == "restart\n":

@@ -8,12 +8,10 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 
-from stave_server import PATIENCE, free_port
+from stave_server import PATIENCE, free_port, wait_until
 
 SKIPPED = 77
-REPLY_TIMEOUT_SECONDS = 30 * PATIENCE
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "a": "\a"}
 
 
@@ -21,7 +19,7 @@ class Connection:
     """Sends commands, and returns replies as the bytes that came."""
 
     def __init__(self, port, host="127.0.0.1"):
-        self.socket = socket.create_connection((host, port), timeout=REPLY_TIMEOUT_SECONDS)
+        self.socket = socket.create_connection((host, port), timeout=PATIENCE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.input = self.socket.makefile("rb", buffering=1 << 16)
 
@@ -146,18 +144,17 @@ class RedisServer:
         self.process = subprocess.Popen(
             ["redis-server", "--port", str(self.port), "--save", "", "--dir", self.directory,
              "--enable-debug-command", "yes", *options], stdout=self.log, stderr=subprocess.STDOUT)
-        self.wait_until_ready()
+        if not wait_until(self.answers):
+            raise RuntimeError("redis-server does not answer")
 
-    def wait_until_ready(self):
-        for _ in range(200):
-            try:
-                connection = Connection(self.port)
-                connection.call("PING")
-                connection.close()
-                return
-            except OSError:
-                time.sleep(0.05)
-        raise RuntimeError("redis-server does not answer")
+    def answers(self):
+        try:
+            connection = Connection(self.port)
+            connection.call("PING")
+            connection.close()
+            return True
+        except OSError:
+            return False
 
     def close(self):
         self.process.kill()

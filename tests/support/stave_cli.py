@@ -15,7 +15,7 @@ import threading
 import time
 
 CLI = os.path.join(os.environ.get("STAVE_BIN_DIR", "build/bin"), "stave-cli")
-TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 300  # for what must come: it decides nothing
 
 
 def environment(extra):

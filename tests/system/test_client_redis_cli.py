@@ -20,7 +20,7 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "RED
 def run(program, *words, stdin=b"", code=0, **extra):
     """Its output; whatever it says on standard error is in it."""
     done = subprocess.run([program, *(str(word) for word in words)], input=stdin, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, timeout=120 * PATIENCE, env={**ENVIRONMENT, **extra}, check=False)
+                          stderr=subprocess.STDOUT, timeout=PATIENCE, env={**ENVIRONMENT, **extra}, check=False)
     if done.returncode != code:
         raise AssertionError(f"{program} {words}: exit code {done.returncode}\n{done.stdout[-2000:]!r}")
     return done.stdout

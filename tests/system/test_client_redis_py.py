@@ -25,7 +25,7 @@ PASSWORD = "pass word"
 def options(protocol, **more):
     """Versions that know one protocol only do not know the option."""
     chosen = {"protocol": protocol} if len(PROTOCOLS) > 1 else {}
-    return {"password": PASSWORD, "socket_timeout": 60 * PATIENCE, **chosen, **more}
+    return {"password": PASSWORD, "socket_timeout": PATIENCE, **chosen, **more}
 
 
 class RedisPy(unittest.TestCase):

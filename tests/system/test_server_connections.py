@@ -8,7 +8,7 @@ import struct
 import time
 import unittest
 
-from stave_server import PATIENCE, Client, RespError, Server, ServerTest, encode, main, wait_until
+from stave_server import SLOWNESS, Client, RespError, Server, ServerTest, encode, main, wait_until
 
 
 class Protocol(ServerTest):
@@ -110,7 +110,7 @@ class SlowReaders(ServerTest):
             pass
         self.assertLess(sent, 100 << 20)
         memory = [line for line in self.status() if line.startswith("RssAnon")][0]
-        self.assertLess(int(memory.split()[1]), (64 if PATIENCE == 1 else 2000) << 10)
+        self.assertLess(int(memory.split()[1]), (64 if SLOWNESS == 1 else 2000) << 10)
         slow.socket.setblocking(True)
         self.assertEqual(b"x" * 10000, slow.read())
 

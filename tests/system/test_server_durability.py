@@ -403,7 +403,7 @@ class Stop(unittest.TestCase):
             path = os.path.join(first.directory, "notify")
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
                 manager.bind(path)
-                manager.settimeout(20 * PATIENCE)
+                manager.settimeout(PATIENCE)
                 with Server(environment={"NOTIFY_SOCKET": path}):
                     self.assertIn(b"READY=1", manager.recv(1000))
                 self.assertIn(b"STOPPING=1", manager.recv(1000))

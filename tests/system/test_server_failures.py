@@ -23,7 +23,7 @@ class FailedStart(unittest.TestCase):
         line = [Server.program]
         for name, value in {"port": free_port(), "dir": self.server.directory, **options}.items():
             line += ["--" + name, str(value)]
-        result = subprocess.run(line, capture_output=True, text=True, timeout=60 * PATIENCE, check=False,
+        result = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE, check=False,
                                 preexec_fn=preexec_fn)
         self.assertEqual(1, result.returncode)
         return result.stdout

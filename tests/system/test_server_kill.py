@@ -6,7 +6,7 @@ import threading
 import time
 import unittest
 
-from stave_server import PATIENCE, Server, encode, main, wait_until
+from stave_server import Server, encode, main, wait_until
 
 KEY_COUNT = 20  # of one writer: few, so that overwrites and deletes of one key meet
 CONNECTIONS = 8
@@ -106,7 +106,7 @@ class Kill(unittest.TestCase):
                            for i, (name, state) in enumerate(states.items())]
                 for writer in writers:
                     writer.start()
-                self.assertTrue(wait_until(lambda: all(each.answered > 0 for each in writers), 30 * PATIENCE))
+                self.assertTrue(wait_until(lambda: all(each.answered > 0 for each in writers)))
                 time.sleep(chance.uniform(0, 0.4))
                 server.kill()
                 for writer in writers:

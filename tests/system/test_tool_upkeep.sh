@@ -52,7 +52,7 @@ stave load s pipe --format tsv --batch 1 --acknowledge > acknowledged &
 writer=$!
 exec 3> pipe
 printf 'beside\twritten\n' >&3
-for _ in $(seq 200); do [ -s acknowledged ] && break; sleep 0.05; done
+until [ -s acknowledged ]; do sleep 0.05; done
 [ "$(cat acknowledged)" = 1 ] || fail "acknowledged: $(cat acknowledged)"
 expect_code 0 stave get s beside
 expect_text written

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * server/watch.h (W1, W2, W3): the table of watched keys.
+ * server/watch.h (W1, W2, W3): the table of watched keys; and what a client watches of it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/client.h"
+#include "server/server.h"
 #include "server/watch.h"
 
 static struct watched watch(struct watch_table *table, uint32_t database, const char *key)
@@ -133,6 +135,44 @@ static void the_bytes_of_watched_keys_are_bounded(void **state)
     free(key);
 }
 
+/* How many slots one after the other hold a key: so many steps at most does it take to find one. */
+static size_t longest_run(const struct client *client)
+{
+    size_t longest = 0;
+    size_t run = 0;
+    for (size_t i = 0; i < 2 * client->watched_capacity; i++) { /* twice: the first follow on the last */
+        run = client->watched[i & (client->watched_capacity - 1)].key != NULL ? run + 1 : 0;
+        if (run > longest) longest = run;
+    }
+    return longest;
+}
+
+/* WATCH of many keys takes time in proportion to them. */
+static void a_client_finds_one_of_many_watched_keys_in_a_few_steps(void **state)
+{
+    (void)state;
+    enum { KEYS = 20000, STEPS_MAX = 500 };
+    struct server *server = calloc(1, sizeof *server);
+    assert_non_null(server);
+    server->watch = watch_table_new(5);
+    assert_non_null(server->watch);
+    struct client client = {.server = server};
+    for (uint32_t i = 0; i < 2 * KEYS; i++) {
+        const uint32_t key = i % KEYS;
+        struct watched watched;
+        struct watched *kept;
+        assert_int_equal(watch_add(server->watch, 0, stave_bytes(&key, sizeof key), &watched), STAVE_OK);
+        assert_int_equal(client_watch(&client, watched, &kept), STAVE_OK);
+        assert_int_equal(kept != NULL, i < KEYS); /* else it is watched already */
+    }
+    assert_int_equal(client.watched_count, KEYS);
+    assert_true(longest_run(&client) < STEPS_MAX);
+    client_unwatch(&client);
+    assert_true(watch_is_empty(server->watch));
+    watch_table_free(server->watch);
+    free(server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +180,7 @@ int main(void)
         cmocka_unit_test(a_database_is_touched_where_the_caller_says_so),
         cmocka_unit_test(a_full_table_refuses_new_keys_and_loses_no_change_of_others),
         cmocka_unit_test(the_bytes_of_watched_keys_are_bounded),
+        cmocka_unit_test(a_client_finds_one_of_many_watched_keys_in_a_few_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

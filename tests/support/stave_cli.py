@@ -66,6 +66,7 @@ class Server:
         self.answer = answer
         self.delay = delay  # between the bytes of a reply
         self.seen = []
+        self.replies_sent = 0
         self.connections = []
         self.listener = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
         self.listener.bind(path or ("127.0.0.1", 0))
@@ -100,6 +101,7 @@ class Server:
                     connection.shutdown(socket.SHUT_RDWR)
                     return
                 self.send(connection, reply)
+                self.replies_sent += 1
         except OSError:
             return
 

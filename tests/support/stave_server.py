@@ -366,6 +366,16 @@ def wait_until(condition, timeout=PATIENCE):
     return False
 
 
+def watch_expiring(client, key):
+    """Watches a key that was there when it was watched, and expires; the result is after how many milliseconds."""
+    for milliseconds in (30 * 4 ** tries for tries in range(5)):  # a machine that stands still can eat up the first ones
+        replies = client.pipeline([("SET", key, "1", "PX", milliseconds), ("WATCH", key), ("EXISTS", key)])
+        if replies == ["OK", "OK", 1]:
+            return milliseconds
+        client("UNWATCH")
+    raise RuntimeError("the key expires at once")
+
+
 def redis_server(*arguments):
     """A redis-server to compare with: (process, port); None if none is installed."""
     program = shutil.which("redis-server")

@@ -35,8 +35,15 @@ def replies_and_errors_are_counted():
 
 def an_input_that_ends_too_early_is_noticed():
     server = cli.Server(answer)
-    code, output, errors = cli.run("-p", server.port, "--pipe", "--pipe-timeout", "0.3", stdin=SET + SET[:60])
-    cli.expect((code, output.splitlines()[-1]), (4, b"errors: 0, replies: 1"))
+    words = [cli.CLI, "-p", server.port, "--pipe", "--pipe-timeout", "0.3"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          env=cli.environment({})) as process:
+        process.stdin.write(SET)
+        process.stdin.flush()
+        while server.replies_sent == 0 and process.poll() is None:  # the time runs from the end of the input
+            time.sleep(0.01)
+        output, errors = process.communicate(SET[:60], cli.TIMEOUT_SECONDS)
+    cli.expect((process.returncode, output.splitlines()[-1]), (4, b"errors: 0, replies: 1"))
     cli.expect_in(b"in the middle of a command", errors)
 
 

@@ -9,7 +9,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "support"))
 
-from stave_server import SANITIZE, Server, ServerTest, main, wait_until  # noqa: E402
+from stave_server import SANITIZE, Server, ServerTest, main, wait_until, watch_expiring  # noqa: E402
 
 COUNT = 500
 
@@ -73,8 +73,7 @@ class Expiry(ServerTest):
         self.assertIsNone(client("GET", "key:1"))
 
     def test_a_watched_key_that_expires_aborts_and_one_that_had_does_not(self):
-        self.client("SET", "watched", "1", "PX", 700)
-        self.client("WATCH", "watched")
+        watch_expiring(self.client, "watched")
         watcher = self.connect()
         self.connect()("DEBUG", "SET-ACTIVE-EXPIRE", 0)
         watcher("SET", "gone", "1", "PX", 1)

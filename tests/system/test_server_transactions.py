@@ -4,7 +4,7 @@ import threading
 import time
 import unittest
 
-from stave_server import SLOWNESS, RespError, Server, ServerTest, encode, main
+from stave_server import SLOWNESS, RespError, Server, ServerTest, encode, main, watch_expiring
 
 
 def peak_memory(server):
@@ -308,8 +308,9 @@ class Watch(ServerTest):
             self.assertEqual(0, client("DBSIZE"))
 
     def test_a_watched_key_that_expires_aborts(self):
-        self.client("SET", "k", "1", "PX", 30)
-        self.assertIsNone(self.exec_after(lambda other: time.sleep(0.1)))
+        milliseconds = watch_expiring(self.client, "k")
+        time.sleep(milliseconds / 1000 + 0.01)
+        self.assertEqual(["OK", "QUEUED", None], self.client.pipeline([("MULTI",), ("SET", "done", "1"), ("EXEC",)]))
 
     def test_a_change_by_exec_aborts_others(self):
         self.assertIsNone(self.exec_after(lambda other: other.pipeline([("MULTI",), ("SET", "k", 1), ("EXEC",)])))

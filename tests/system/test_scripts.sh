@@ -31,7 +31,7 @@ expect_text 'NOT TESTED in .: system/loud, skipped: no bell'
 
 # The commands that are shown, run as they stand; what they wrote is there after kill -9.
 export BIN_DIR=$STAVE_BIN_DIR DATA=$work/data
-PORT=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+PORT=$(PYTHONPATH=$STAVE_SOURCE_DIR/tests/support python3 -Bc 'import stave_server; print(stave_server.free_port())')
 export PORT
 start() {
     : > shown # before it starts: the line of an earlier start is not its own

@@ -43,8 +43,8 @@ class Clients(ServerTest):
         self.assertEqual("1", found["multi"])
         self.assertEqual("x", found["flags"])
         self.assertEqual("set", found["cmd"])
-        own = clients(self.client)[-1 if clients(self.client)[0]["name"] == "other" else 0]
-        self.assertEqual("client|list", own["cmd"])
+        own = str(self.client("CLIENT", "ID"))
+        self.assertEqual(["client|list"], [each["cmd"] for each in clients(self.client) if each["id"] == own])
 
     def test_a_list_by_ids_keeps_their_order_and_names_none_twice(self):
         first, second = self.connect(), self.connect()

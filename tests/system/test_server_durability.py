@@ -423,12 +423,17 @@ class Stop(unittest.TestCase):
 class Cold(unittest.TestCase):
     """The server is made to believe that reads may meet the disk, and the page cache is emptied of the store."""
 
-    def drop_pages(self, server):
+    def open_files(self, server):
+        """Those of its directory, one by one; the server may remove, or put in another's place, what was just listed."""
         for folder, _, names in os.walk(server.directory):
             for name in names:
-                with open(os.path.join(folder, name), "rb") as file:
-                    os.fsync(file.fileno())
-                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+                with contextlib.suppress(FileNotFoundError), open(os.path.join(folder, name), "rb") as file:
+                    yield file
+
+    def drop_pages(self, server):
+        for file in self.open_files(server):
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
     def test_cold_values_are_read_beside_the_loop_and_in_order(self):
         with Server(environment={"STAVE_COLD_READS": "yes"}, io_threads=1, segment_size="1mb") as server:
@@ -569,8 +574,7 @@ class Cold(unittest.TestCase):
 
     def resident_size(self, server):
         """How much of the store's largest file is in memory."""
-        paths = [os.path.join(folder, name) for folder, _, names in os.walk(server.directory) for name in names]
-        size, path = max((os.path.getsize(path), path) for path in paths)
+        size, path = max((os.fstat(file.fileno()).st_size, file.name) for file in self.open_files(server))
         with open(path, "rb") as file, mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY) as pages:
             first = ctypes.c_char.from_buffer(pages)
             states = (ctypes.c_ubyte * ((size + mmap.PAGESIZE - 1) // mmap.PAGESIZE))()

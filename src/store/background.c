@@ -3,8 +3,12 @@
 #include "store/background.h"
 
 #include "os/clock.h"
+#include "store/checkpointing.h"
+#include "store/compaction.h"
 #include "store/segments.h"
+#include "store/sweep.h"
 #include "store/sync.h"
+#include "store/wake.h"
 #include "store/writer.h"
 
 #define WORKER_NAP_NS UINT64_C(1000000000)
@@ -13,31 +17,6 @@
 #define PREPARE_AHEAD_ALWAYS (UINT64_C(32) << 10)
 #define PREPARE_AHEAD (UINT64_C(8) << 20)
 #define PREPARE_STEP (UINT64_C(2) << 20)
-
-static void wake(struct store *store, _Atomic bool *asked, struct condition *condition)
-{
-    if (atomic_load_explicit(asked, memory_order_relaxed)) return;
-    mutex_lock(&store->thread_lock);
-    const bool is_first = !*asked;
-    *asked = true;
-    mutex_unlock(&store->thread_lock);
-    if (is_first) condition_signal(condition); /* the thread would wait for the lock if it were held still */
-}
-
-void background_wake_preparer(struct store *store)
-{
-    wake(store, &store->preparer_asked, &store->preparer_wake);
-}
-
-void background_wake_syncer(struct store *store)
-{
-    wake(store, &store->syncer_asked, &store->syncer_wake);
-}
-
-void background_wake_worker(struct store *store)
-{
-    wake(store, &store->worker_asked, &store->worker_wake);
-}
 
 /* ------------------------------------------------------------------ preparer */
 
@@ -138,7 +117,7 @@ enum stave_status background_start(struct store *store, struct error *error)
     if (status == STAVE_OK) status = thread_start(&store->worker, "stave-worker", worker_run, store, error);
     store->threads_running = true;
     if (status != STAVE_OK) background_stop(store);
-    if (status == STAVE_OK) background_wake_preparer(store);
+    if (status == STAVE_OK) wake_preparer(store);
     return status;
 }
 

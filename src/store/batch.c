@@ -13,9 +13,9 @@
 
 #include "base/bytes.h"
 #include "base/memory.h"
+#include "store/failure.h"
 #include "store/operation.h"
 #include "store/segments.h"
-#include "store/sync.h"
 #include "store/writer.h"
 
 #define KEPT_SIZE_MAX ((size_t)1 << 20) /* of each kind of memory that a cleared batch keeps */
@@ -566,7 +566,7 @@ enum stave_status stave_batch_commit(struct stave_batch *batch, const struct sta
             status = commit_locked(batch, plan, &sequence);
             mutex_unlock(&store->write_lock);
             if (atomic_load_explicit(&store->failed, memory_order_relaxed) != STAVE_OK)
-                sync_tell_failed(store); /* it may have been this batch: B1 */
+                store_tell_failed(store); /* it may have been this batch: B1 */
         }
         release_large(batch);
         if (status == STAVE_FULL && relief.may_come) status = operation_relief(store, &relief);

@@ -14,37 +14,13 @@
 #define STAVE_STORE_CHECKPOINTING_H
 
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include "index/checkpoint.h"
+#include "store/checkpoint_image.h"
 #include "store/store.h"
-
-/* What the file says, its blocks apart. */
-struct checkpoint_image {
-    struct checkpoint_contents contents;
-    struct checkpoint_segment *segments;
-    struct checkpoint_source *source;
-};
-
-#define CHECKPOINT_IMAGE_NONE ((struct checkpoint_image){.segments = NULL})
-
-/* Result STAVE_OK; STAVE_NOT_FOUND; STAVE_CORRUPT and others, all of them harmless (K2): *error says why. */
-enum stave_status checkpoint_image_open(struct store *store, uint64_t store_id,
-                                        struct checkpoint_image *ret_image, struct error *error);
-/* Accepts an empty image. */
-void checkpoint_image_free(struct checkpoint_image *image);
-
-/* The row of that segment; NULL if the image does not know it. */
-const struct checkpoint_segment *checkpoint_image_find(const struct checkpoint_image *image, uint32_t id,
-                                                       uint64_t identity);
 
 /* The store's index becomes what the image holds, loaded when used. The source passes to the store. */
 enum stave_status checkpoint_image_use(struct store *store, struct checkpoint_image *image,
                                        struct error *error);
-
-/* While recovering: all blocks are asked of the disk, once. */
-void checkpoint_will_need(struct store *store);
 
 /* An empty index. */
 enum stave_status checkpoint_start_empty(struct store *store, struct error *error);
@@ -52,7 +28,10 @@ enum stave_status checkpoint_start_empty(struct store *store, struct error *erro
 /* Takes upkeep_lock. `in_background`: gives up (STAVE_CANCELLED) when the store is closing. */
 enum stave_status checkpoint_write(struct store *store, bool in_background, struct error *error);
 
-/* Nobody else uses the store any more. */
-void checkpoint_source_free(struct store *store);
+/*
+ * The worker's turn: some blocks loaded, or a checkpoint written if one is due. True if there is more. It
+ * looks at store->stopping.
+ */
+bool checkpoint_turn(struct store *store);
 
 #endif

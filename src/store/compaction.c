@@ -8,12 +8,13 @@
 #include "base/memory.h"
 #include "log/scan.h"
 #include "os/clock.h"
-#include "store/background.h"
+#include "store/failure.h"
 #include "store/operation.h"
 #include "store/pressure.h"
 #include "store/reserve.h"
 #include "store/segments.h"
 #include "store/sync.h"
+#include "store/wake.h"
 #include "store/writer.h"
 
 #define NS_PER_S UINT64_C(1000000000)
@@ -391,7 +392,7 @@ static void end_run(struct run *run, enum stave_status status, uint64_t began_ns
     atomic_fetch_add(&store->counters.compaction_read, run->read);
     atomic_fetch_add(&store->counters.compaction_written, run->output.written);
     atomic_fetch_add(&store->counters.compaction_time_us, (clock_monotonic_ns() - began_ns) / 1000);
-    background_wake_syncer(store);
+    wake_syncer(store);
 }
 
 static enum stave_status copy_victims(struct run *run)

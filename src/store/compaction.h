@@ -156,4 +156,10 @@ enum stave_status output_publish(struct store *store, struct output *output, str
 /* Removes what was not published. Accepts an empty output, and leaves one. */
 void output_free(struct store *store, struct output *output);
 
+/*
+ * The worker's turn: a bounded piece of work if any is due. True if there is more. It looks at
+ * store->stopping.
+ */
+bool compaction_turn(struct store *store);
+
 #endif

@@ -14,7 +14,6 @@
 #include "base/bytes.h"
 #include "base/memory.h"
 #include "os/clock.h"
-#include "store/background.h"
 #include "store/pressure.h"
 #include "store/reserve.h"
 #include "store/segments.h"

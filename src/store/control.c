@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Statuses, durability on demand, options while open, statistics. */
 #include "base/memory.h"
-#include "store/background.h"
+#include "store/failure.h"
 #include "store/operation.h"
 #include "store/options.h"
-#include "store/segments.h"
 #include "store/sync.h"
+#include "store/wake.h"
 
 const char *stave_status_text(enum stave_status status)
 {
@@ -111,7 +111,7 @@ enum stave_status stave_set_sync(struct stave *handle, enum stave_sync sync, uin
     store_apply_options(store);
     if (interval_ms != 0) store->options.sync_interval_ms = interval_ms;
     mutex_unlock(&store->write_lock);
-    background_wake_syncer(store);
+    wake_syncer(store);
     return sync == STAVE_SYNC_ALWAYS ? sync_to(store, atomic_load(&store->sequence)) : STAVE_OK;
 }
 
@@ -144,8 +144,8 @@ enum stave_status stave_set_options(struct stave *handle, const struct stave_opt
     store->options.checkpoint_size = wanted.checkpoint_size;
     store_apply_options(store);
     mutex_unlock(&store->write_lock);
-    background_wake_syncer(store);
-    background_wake_worker(store);
+    wake_syncer(store);
+    wake_worker(store);
     return STAVE_OK;
 }
 

@@ -14,8 +14,8 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "os/random.h"
+#include "store/failure.h"
 #include "store/operation.h"
-#include "store/segments.h"
 #include "store/writer.h"
 
 #define STEP_BUCKETS 64u

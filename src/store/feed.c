@@ -12,6 +12,7 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "os/clock.h"
+#include "store/failure.h"
 #include "store/operation.h"
 #include "store/segments.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads: each inside one epoch, without a lock (P7). */
 #include "base/memory.h"
+#include "store/failure.h"
 #include "store/operation.h"
-#include "store/segments.h"
 
 #define MULTI_GET_TRIES 8 /* against batches, before the write lock is taken */
 

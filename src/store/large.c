@@ -11,6 +11,7 @@
  *   L3  LARGE_UNSYNCED_MAX segments, whose files are kept open, wait for a sync or are in one at most, and
  *       those of the batches that writers are at.                                                     (P11)
  */
+#include "store/failure.h"
 #include "store/operation.h"
 
 #include "base/memory.h"

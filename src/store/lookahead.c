@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #include "log/scan.h"
-#include "store/checkpointing.h"
+#include "store/checkpoint_image.h"
 #include "store/replay.h"
 
 #define PAGE_UNITS (MAP_PAGE_SIZE / LOCATION_UNIT) /* locations of one page */
@@ -54,7 +54,7 @@ static bool begin_asking(struct lookahead *ahead, struct scan *scan)
         ahead->pages = pages_alloc_small(ahead->capacity * sizeof(*ahead->pages));
     }
     if (ahead->pages == NULL) return false;
-    checkpoint_will_need(ahead->store);
+    checkpoint_image_will_need(ahead->store);
     if (scan->offset < ahead->asked_until) return true;
     file_will_need(&scan->file, scan->offset, LOOKAHEAD_LOG_SIZE);
     ahead->asked_until = scan->offset + LOOKAHEAD_LOG_SIZE;

@@ -14,7 +14,10 @@
 #include "os/clock.h"
 #include "os/random.h"
 #include "store/background.h"
+#include "store/checkpoint_image.h"
+#include "store/checkpointing.h"
 #include "store/compaction.h"
+#include "store/failure.h"
 #include "store/operation.h"
 #include "store/options.h"
 #include "store/recovery.h"
@@ -22,6 +25,7 @@
 #include "store/reserve.h"
 #include "store/segments.h"
 #include "store/writer.h"
+#include "store/writing.h"
 
 #define SLOTS_SIZE (MANIFEST_SLOT_MAX * sizeof(struct segment *))
 #define QUARANTINE_SIZE (MANIFEST_SLOT_MAX * sizeof(uint32_t))
@@ -73,7 +77,7 @@ static void free_tables(struct store *store)
     memory_free(store->retired);
     memory_free(store->unsynced_large);
     keydir_free(&store->keydir);
-    checkpoint_source_free(store);
+    checkpoint_image_drop(store);
     if (store->slots != NULL) pages_free((void *)store->slots, SLOTS_SIZE);
     if (store->slot_quarantine != NULL) pages_free(store->slot_quarantine, QUARANTINE_SIZE);
     store->segments = NULL;
@@ -229,12 +233,12 @@ static enum stave_status take_identity(struct store *store, const struct manifes
 /* On a full disk the files that recovery does without go first; a manifest without them must stand then. */
 static enum stave_status start_writer(struct store *store, struct recovery *recovery, struct error *error)
 {
-    enum stave_status status = writer_start(store, false, error);
+    enum stave_status status = writing_begin(store, false, error);
     if (status == STAVE_FULL) {
         status = manifest_install(store, error);
         if (status == STAVE_OK) recovery_clean(recovery);
-        if (status == STAVE_OK) status = writer_start(store, true, error);
-        while (status == STAVE_FULL && compaction_relieve(store)) status = writer_start(store, true, error);
+        if (status == STAVE_OK) status = writing_begin(store, true, error);
+        while (status == STAVE_FULL && compaction_relieve(store)) status = writing_begin(store, true, error);
         if (status == STAVE_FULL && store_explain_full(store)) store_last_error(store, error);
     } else if (status == STAVE_OK) {
         recovery_clean(recovery);
@@ -370,7 +374,7 @@ static enum stave_status finish_writing(struct store *store)
     mutex_unlock(&store->write_lock);
     background_stop(store);
     if (checkpoint_pays(store)) (void)checkpoint_write(store, false, &error);
-    const enum stave_status status = writer_finish(store, &error);
+    const enum stave_status status = writing_end(store, &error);
     mutex_lock(&store->upkeep_lock);
     segments_reap(store);
     mutex_unlock(&store->upkeep_lock);

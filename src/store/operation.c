@@ -6,7 +6,7 @@
 #include "store/operation.h"
 
 #include "base/memory.h"
-#include "store/background.h"
+#include "store/failure.h"
 #include "store/pressure.h"
 #include "store/segments.h"
 #include "store/sync.h"

@@ -2,7 +2,7 @@
 /* Writers wait for compaction where the disk's ratio is reached. */
 #include "store/pressure.h"
 
-#include "store/background.h"
+#include "store/wake.h"
 
 enum {
     SEGMENTS_ALLOWED = 2, /* beside the ratio: pressure.h */
@@ -48,7 +48,7 @@ bool pressure_wait(struct store *store, uint64_t size)
     bool waited = false;
     while (is_over(store, size) && atomic_load(&store->failed) == STAVE_OK) {
         if (store->relief_ended >= first && store->relief_turn != PRESSURE_GAINED) break;
-        background_wake_worker(store);
+        wake_worker(store);
         condition_wait(&store->roll_done, &store->write_lock);
         waited = true;
     }
@@ -61,7 +61,7 @@ bool pressure_relief(struct store *store, unsigned *fruitless)
     const uint64_t first = store->relief_begun + 1;
     const bool waits = !store->options.manual_compaction;
     while (waits && store->relief_ended < first && atomic_load(&store->failed) == STAVE_OK) {
-        background_wake_worker(store);
+        wake_worker(store);
         condition_wait(&store->roll_done, &store->write_lock);
     }
     const enum pressure_turn turn =

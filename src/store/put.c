@@ -2,7 +2,6 @@
 /* Writes of one key. */
 #include "base/memory.h"
 #include "store/operation.h"
-#include "store/segments.h"
 
 #define WRITE_FLAGS_DURABILITY (STAVE_DURABLE | STAVE_NOT_DURABLE)
 #define WRITE_FLAGS_CONDITION (STAVE_IF_ABSENT | STAVE_IF_PRESENT | STAVE_IF_SEQUENCE)

@@ -8,7 +8,7 @@
 #include "store/reading.h"
 
 #include "base/memory.h"
-#include "store/segments.h"
+#include "store/failure.h"
 
 #define CACHE_LINE_SIZE 64
 #define FIRST_READ_SIZE 4096        /* with STAVE_READS_COPIED: header, and mostly the key */

@@ -6,6 +6,8 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
+#include "store/checkpointing.h"
+#include "store/failure.h"
 #include "store/operation.h"
 #include "store/reading.h"
 #include "store/segments.h"

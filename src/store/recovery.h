@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "store/checkpointing.h"
+#include "store/checkpoint_image.h"
 #include "store/logend.h"
 #include "store/rebuild.h"
 #include "store/replay.h"

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "store/checkpoint_image.h"
+#include "store/failure.h"
 #include "store/operation.h"
 #include "store/recovery.h"
 #include "store/segments.h"
@@ -53,7 +55,7 @@ static void empty(struct store *store)
     for (size_t i = 0; i < store->segment_count; i++) segment_free(store, store->segments[i]);
     store->segment_count = 0;
     keydir_free(&store->keydir);
-    checkpoint_source_free(store);
+    checkpoint_image_drop(store);
     pages_discard((void *)store->slots, MANIFEST_SLOT_MAX * sizeof(struct segment *));
     pages_discard(store->slot_quarantine, MANIFEST_SLOT_MAX * sizeof(uint32_t));
     store->log_since_checkpoint = 0;

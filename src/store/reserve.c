@@ -3,7 +3,7 @@
 #include "store/reserve.h"
 
 #include "base/bytes.h"
-#include "store/segments.h"
+#include "store/failure.h"
 
 /* The parts of RESERVE beside its goal (D1). */
 #define MANIFEST_PART (UINT64_C(32) << 10) /* the one that stands and the next, */

@@ -3,15 +3,13 @@
 #include "store/segments.h"
 
 #include <assert.h>
-#include <stdarg.h>
-#include <stdio.h>
 
 #include "base/bytes.h"
 #include "base/memory.h"
 #include "os/clock.h"
 #include "os/random.h"
+#include "store/failure.h"
 #include "store/reserve.h"
-#include "store/sync.h"
 
 #define SEGMENT_COUNT_RESERVED 1024         /* of STAVE_SEGMENT_COUNT_MAX, for compaction and for opening */
 #define MANIFEST_GROWTH (UINT64_C(8) << 10) /* bytes that the next manifest may be larger */
@@ -19,31 +17,6 @@
 #define SLOT_TAKEN UINT32_MAX /* in slot_quarantine: given out, not in the slot table yet */
 
 /* ------------------------------------------------------------------ errors */
-
-enum stave_status store_note_error(struct store *store, const struct error *error)
-{
-    mutex_lock(&store->error_lock);
-    store->last_error = *error;
-    mutex_unlock(&store->error_lock);
-    return error->status;
-}
-
-void store_last_error(struct store *store, struct error *ret_error)
-{
-    mutex_lock(&store->error_lock);
-    error_copy(ret_error, &store->last_error);
-    mutex_unlock(&store->error_lock);
-}
-
-enum stave_status store_error(struct store *store, enum stave_status status, const char *format, ...)
-{
-    struct error error = {.status = status};
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(error.message, sizeof(error.message), format, arguments);
-    va_end(arguments);
-    return store_note_error(store, &error);
-}
 
 bool store_explain_full(struct store *store)
 {

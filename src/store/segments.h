@@ -70,13 +70,6 @@ enum stave_status manifest_install(struct store *store, struct error *error);
 /* write_lock, or alone: what manifest_install writes. */
 enum stave_status manifest_of(const struct store *store, struct manifest *ret_manifest);
 
-/* Keeps `error` for stave_last_error, and returns its status. */
-enum stave_status store_note_error(struct store *store, const struct error *error);
-/* The last one noted, by any thread. */
-void store_last_error(struct store *store, struct error *ret_error);
-/* The same from parts. */
-enum stave_status store_error(struct store *store, enum stave_status status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
 /* After STAVE_FULL: notes that a snapshot is why compaction could not help. False if none is. */
 bool store_explain_full(struct store *store);
 

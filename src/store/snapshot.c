@@ -7,6 +7,7 @@
  */
 #include "base/memory.h"
 #include "store/compaction.h"
+#include "store/failure.h"
 #include "store/operation.h"
 #include "store/segments.h"
 #include "store/writer.h"

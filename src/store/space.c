@@ -3,8 +3,8 @@
  * Spaces: numbers that map to generations. Records name the generation, so dropping a space is giving it a
  * new one, and what the old one leaves is dead.
  */
-#include "store/background.h"
 #include "store/operation.h"
+#include "store/wake.h"
 
 struct stave *stave_space(struct stave *handle, uint32_t number)
 {
@@ -34,7 +34,7 @@ void spaces_apply(struct store *store, const struct record_spaces *spaces, uint6
         store->count_of[spaces->a] = 0;
         store->generation_since[spaces->a] = sequence;
         if (spaces->generation >= store->next_generation) store->next_generation = spaces->generation + 1;
-        background_wake_worker(store);
+        wake_worker(store);
         return;
     }
     const uint32_t generation = atomic_load(&store->generation_of[spaces->a]);

@@ -9,10 +9,12 @@
  * the beginning are done, swept_generation says so (what is written later is of other generations); a sweep
  * that is cut short by a close begins again.
  */
+#include "store/sweep.h"
+
 #include "base/memory.h"
 #include "log/scan.h"
-#include "store/background.h"
 #include "store/compaction.h"
+#include "store/failure.h"
 #include "store/segments.h"
 #include "store/writer.h"
 

@@ -14,9 +14,10 @@
 #include "base/bytes.h"
 #include "base/memory.h"
 #include "os/clock.h"
-#include "store/background.h"
+#include "store/failure.h"
 #include "store/reserve.h"
 #include "store/segments.h"
+#include "store/wake.h"
 #include "store/writer.h"
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -24,26 +25,6 @@
 #define DURABLE_ROLLS 3u
 #define SPARE_ALLOCATION (UINT64_C(1) << 20)
 #define SPARE_ALLOCATION_MIN (SEGMENT_HEADER_SIZE + DELETE_RESERVE + MAP_PAGE_SIZE)
-
-/* ------------------------------------------------------------------ failure and waking */
-
-void store_fail(struct store *store, enum stave_status status, const struct error *error)
-{
-    (void)store_note_error(store, error);
-    mutex_lock(&store->write_lock);
-    atomic_store(&store->failed, status);
-    condition_broadcast(&store->roll_done);
-    mutex_unlock(&store->write_lock);
-    sync_tell_failed(store);
-}
-
-void sync_tell_failed(struct store *store)
-{
-    mutex_lock(&store->sync_lock);
-    condition_broadcast(&store->sync_done);
-    if (store->durable_event.fd >= 0) event_signal(&store->durable_event);
-    mutex_unlock(&store->sync_lock);
-}
 
 static void raise_durable(struct store *store, uint64_t sequence)
 {
@@ -185,7 +166,7 @@ void sync_ask(struct store *store, uint64_t sequence)
     mutex_lock(&store->sync_lock);
     if (sequence > store->sync_wanted) store->sync_wanted = sequence;
     mutex_unlock(&store->sync_lock);
-    background_wake_syncer(store);
+    wake_syncer(store);
 }
 
 /* ------------------------------------------------------------------ sealing and spares */
@@ -291,8 +272,8 @@ static void finish_turn(struct store *store, struct segment *spare, struct segme
     if (sealed != NULL) store->sealing = NULL;
     condition_broadcast(&store->roll_done);
     mutex_unlock(&store->write_lock);
-    if (spare != NULL) background_wake_preparer(store);
-    if (sealed != NULL) background_wake_worker(store);
+    if (spare != NULL) wake_preparer(store);
+    if (sealed != NULL) wake_worker(store);
 }
 
 enum stave_status syncer_turn_segments(struct store *store)
@@ -411,6 +392,6 @@ void syncer_run(void *context)
         const uint64_t due = sync_due(store, interval_is_over(store, &interval_began_ns));
         if (due != 0) (void)sync_to(store, due);
         if (!asked && due == 0) sync_mark_when_idle(store, &synced);
-        if (tail_is_old(store)) background_wake_syncer(store);
+        if (tail_is_old(store)) wake_syncer(store);
     }
 }

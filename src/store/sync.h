@@ -16,11 +16,6 @@ enum stave_status sync_to(struct store *store, uint64_t sequence);
 enum stave_status sync_asked(struct store *store, uint64_t sequence);
 /* The same in the background; returns at once. */
 void sync_ask(struct store *store, uint64_t sequence);
-/* The store has failed (P13): says so to everybody who waits. */
-void store_fail(struct store *store, enum stave_status status, const struct error *error);
-/* No lock held. What is left to do when `failed` was set under write_lock: who waits for a sync is told. */
-void sync_tell_failed(struct store *store);
-
 /* Body of the syncer: interval syncs, asked syncs, marks when idle, sealing and spares. */
 void syncer_run(void *store);
 /* Makes the spare and seals what is to be sealed; called by the syncer, and by close. */

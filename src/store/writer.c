@@ -17,12 +17,11 @@
 #include "base/bytes.h"
 #include "base/memory.h"
 #include "os/clock.h"
-#include "store/background.h"
+#include "store/failure.h"
 #include "store/pressure.h"
 #include "store/reading.h"
 #include "store/reserve.h"
-#include "store/segments.h"
-#include "store/sync.h"
+#include "store/wake.h"
 
 #define ALLOCATE_STEP_MIN (UINT64_C(1) << 20)
 #define ALLOCATE_STEP_MAX (UINT64_C(16) << 20)
@@ -136,8 +135,8 @@ void writer_begin_roll(struct store *store)
     if (durable_rolls > 0) atomic_store(&store->durable_rolls, durable_rolls - 1);
     if (store->counter > RECORD_COUNTER_ROUND)
         store->counter -= RECORD_COUNTER_ROUND; /* W4: room for all that fits in a segment */
-    background_wake_syncer(store);
-    background_wake_preparer(store);
+    wake_syncer(store);
+    wake_preparer(store);
 }
 
 /*
@@ -188,7 +187,7 @@ static enum stave_status roll_or_wait(struct store *store, uint64_t size)
     const uint64_t first = store->turns_begun + 1;
     while (store->turns_ended < first) {
         if (size > store->room_wanted) store->room_wanted = size; /* a turn that made a spare forgets it */
-        background_wake_syncer(store);
+        wake_syncer(store);
         condition_wait(&store->roll_done, &store->write_lock);
         if (can_roll(store, size) || store->tail != tail || writable_status(store) != STAVE_OK)
             return STAVE_OK;
@@ -234,7 +233,7 @@ enum stave_status writer_roll(struct store *store)
     }
     const uint64_t first = store->turns_begun + 1;
     while (status == STAVE_OK && store->sealing != NULL) {
-        background_wake_syncer(store);
+        wake_syncer(store);
         condition_wait(&store->roll_done, &store->write_lock);
         status = writable_status(store);
         if (status == STAVE_OK && store->sealing != NULL && store->turns_ended >= first)
@@ -309,7 +308,7 @@ enum stave_status writer_append(struct store *store, struct record *record, cons
     const uint64_t granted = atomic_load_explicit(&tail->granted, memory_order_relaxed);
     if (!tail->written && granted < tail->capacity &&
         granted - offset < atomic_load_explicit(&store->prepare_low, memory_order_relaxed))
-        background_wake_preparer(store);
+        wake_preparer(store);
     return STAVE_OK;
 }
 
@@ -407,61 +406,5 @@ enum stave_status writer_expire(struct store *store, uint64_t hash, uint64_t loc
     }
     mutex_unlock(&store->write_lock);
     memory_free(expiring.key);
-    return status;
-}
-
-/* ------------------------------------------------------------------ begin and end of writing */
-
-/* Without a spare, on a full disk, there is the tail, for deletes at least. */
-enum stave_status writer_start(struct store *store, bool may_use_reserve, struct error *error)
-{
-    store->starts_from_reserve = may_use_reserve;
-    enum stave_status status = syncer_turn_segments(store);
-    store->starts_from_reserve = false;
-    if (status == STAVE_OK) {
-        mutex_lock(&store->write_lock);
-        writer_begin_roll(store);
-        store->sealing = NULL;
-        mutex_unlock(&store->write_lock);
-        status = syncer_turn_segments(store);
-        if (status == STAVE_FULL || status == STAVE_LIMIT) return STAVE_OK;
-    }
-    if (status != STAVE_OK) store_last_error(store, error);
-    return status;
-}
-
-static void drop_segment(struct store *store, struct segment *segment, struct segment **gone,
-                         size_t *gone_count)
-{
-    if (segment == NULL) return;
-    segment_withdraw(store, segment);
-    gone[(*gone_count)++] = segment;
-}
-
-enum stave_status writer_finish(struct store *store, struct error *error)
-{
-    struct segment *gone[2];
-    size_t gone_count = 0;
-    enum stave_status status = syncer_turn_segments(store);
-    /* Only a spare is missing. */
-    if ((status == STAVE_FULL || status == STAVE_LIMIT) && store->sealing == NULL) status = STAVE_OK;
-    if (status == STAVE_OK) status = sync_to(store, atomic_load(&store->sequence));
-    if (status != STAVE_OK) {
-        store_last_error(store, error);
-        return status;
-    }
-    struct segment *tail = store->tail;
-    const bool is_empty = atomic_load(&tail->end) == SEGMENT_HEADER_SIZE;
-    if (!is_empty) status = segment_seal(store, tail, error);
-    if (status != STAVE_OK) return status;
-
-    mutex_lock(&store->write_lock);
-    drop_segment(store, store->spare, gone, &gone_count);
-    if (is_empty) drop_segment(store, tail, gone, &gone_count);
-    store->spare = NULL;
-    store->tail = NULL;
-    mutex_unlock(&store->write_lock);
-    status = manifest_install(store, error);
-    segments_retire(store, gone, gone_count, status == STAVE_OK);
     return status;
 }

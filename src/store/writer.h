@@ -48,15 +48,4 @@ enum stave_status writer_expire(struct store *store, uint64_t hash, uint64_t loc
 enum stave_status writer_grant(struct store *store, struct segment *segment, uint64_t size,
                                struct error *error);
 
-/*
- * At open for writing: a first tail and spare, manifest installed. STAVE_FULL if there is no room for a tail,
- * not even, with `may_use_reserve`, RESERVE; a spare that finds none is made later.
- */
-enum stave_status writer_start(struct store *store, bool may_use_reserve, struct error *error);
-/*
- * At close, threads stopped: syncs, seals the tail, removes the spare and an empty tail, installs the
- * manifest.
- */
-enum stave_status writer_finish(struct store *store, struct error *error);
-
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What counts as durable, and what a MARK says of it (sync.c, Y2 and Y4). */
+#include "store/wake.h"
 #include "support/fixture.h"
 
 #include <pthread.h>
@@ -104,7 +105,7 @@ static void an_interval_ends_whatever_else_there_is_to_do(void **state)
     const uint64_t sequence = stave_sequence(fixture->store);
     const uint64_t began_ns = test_clock_ns();
     while (stave_durable_sequence(fixture->store) < sequence) {
-        background_wake_syncer(fixture->store->store);
+        wake_syncer(fixture->store->store);
         assert_true(test_nap(began_ns));
     }
 }

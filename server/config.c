@@ -14,6 +14,7 @@
 
 static bool is_text(const struct directive *directive)
 {
+    if ((directive->flags & DIRECTIVE_IGNORED) != 0) return false;
     return directive->type == DIRECTIVE_STRING || directive->type == DIRECTIVE_ADDRESSES;
 }
 
@@ -28,7 +29,7 @@ enum stave_status config_init(struct config *config)
     *config = (struct config){0};
     for (int i = 0; config_directives[i].name != NULL; i++) {
         const struct directive *directive = &config_directives[i];
-        if (directive->type == DIRECTIVE_IGNORED) continue;
+        if ((directive->flags & DIRECTIVE_IGNORED) != 0) continue;
         const enum stave_status status =
             config_value_store_text(config, i, stave_text(directive->default_text), error);
         if (status == STAVE_OK) continue;

@@ -5,9 +5,9 @@
  *
  *   F1  A directive is described once, in config_table.c: name, type, bounds, default, what a change affects.
  *   F2  A change is checked as a whole before anything of it is stored; one that fails changes nothing.
- *   F3  Directives of Redis that mean nothing here are accepted, warned about once, and reported as set. One
- *       that would leave the user less safe than believed when passed over (ACL files, renamed commands, TLS,
- *       replication) is an error instead.
+ *   F3  Directives of Redis that mean nothing here are accepted with the values that Redis takes, warned
+ *       about once, and reported as set. One that would leave the user less safe than believed when passed
+ *       over (ACL files, renamed commands, TLS, replication) is an error instead.
  *   F4  Fields are changed only under the exclusive gate, so that a loop may read them while it runs
  *       commands.
  */

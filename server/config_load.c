@@ -102,7 +102,7 @@ static enum stave_status add_periods(struct config *config, int number, const st
 static enum stave_status warn_without_effect(const struct source *source, int number)
 {
     const struct directive *directive = &config_directives[number];
-    if (directive->type != DIRECTIVE_IGNORED || directive->flags & DIRECTIVE_QUIET) return STAVE_OK;
+    if ((directive->flags & (DIRECTIVE_IGNORED | DIRECTIVE_QUIET)) != DIRECTIVE_IGNORED) return STAVE_OK;
     if (source->file == NULL)
         return buffer_append_format(source->warnings, "option '--%s' is accepted and has no effect\n",
                                     directive->name);

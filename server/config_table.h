@@ -15,12 +15,13 @@ enum directive_type {
     DIRECTIVE_MEMORY,            /* bytes, with a unit: 1k 1kb 1m 1mb 1g 1gb */
     DIRECTIVE_MEMORY_OR_PERCENT, /* a percentage is stored negative */
     DIRECTIVE_ENUM,
+    DIRECTIVE_ENUMS, /* one word or more */
     DIRECTIVE_STRING,
+    DIRECTIVE_TEXT, /* any words */
     DIRECTIVE_ADDRESSES,
     DIRECTIVE_OUTPUT_LIMITS,
     DIRECTIVE_PERIODS,
     DIRECTIVE_POLICY,  /* takes its default alone */
-    DIRECTIVE_IGNORED, /* any text, kept and reported, without effect (F3) */
     DIRECTIVE_REFUSED, /* an error unless it is empty or the default (F3) */
 };
 
@@ -30,6 +31,7 @@ enum directive_flags {
     DIRECTIVE_SECRET = 1 << 2,    /* not in logs */
     DIRECTIVE_QUIET = 1 << 3,     /* ignored, and what it asks for is so already: no warning */
     DIRECTIVE_NAME = 1 << 4,      /* of a file: no path */
+    DIRECTIVE_IGNORED = 1 << 5,   /* without effect: checked, kept as text and reported (F3) */
 };
 
 struct directive_word {

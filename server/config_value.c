@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "base/memory.h"
+#include "net/resp_number.h"
 #include "net/words.h"
 
 /* A word as text; longer ones are no number and no name. */
@@ -18,13 +19,16 @@
 struct place {
     const struct directive *directive;
     struct config *config;
+    void *field; /* of the configuration, or a value that is only looked at */
     char *error;
 };
 
-static void *field(const struct place *place)
-{
-    return (char *)place->config + place->directive->offset;
-}
+/* Of what has no effect: for a look at it. */
+union value {
+    bool boolean;
+    int word;
+    int64_t number;
+};
 
 static enum stave_status refuse(const struct place *place, const char *text)
 {
@@ -102,19 +106,24 @@ static enum stave_status store_number(const struct place *place, int64_t value)
         snprintf(place->error, CONFIG_ERROR_SIZE, format, directive->min, directive->max);
         return STAVE_INVALID;
     }
-    *(int64_t *)field(place) = value;
+    *(int64_t *)place->field = value;
     return STAVE_OK;
 }
 
 static enum stave_status store_integer(const struct place *place, struct stave_bytes word)
 {
+    int64_t value;
+    if (!resp_integer(word, &value)) return refuse(place, "argument couldn't be parsed into an integer");
+    return store_number(place, value);
+}
+
+static enum stave_status store_octal(const struct place *place, struct stave_bytes word)
+{
     char text[TEXT_SIZE];
     const char *rest;
     int64_t value;
-    const bool is_octal = place->directive->type == DIRECTIVE_OCTAL;
-    if (!parse_integer(word, is_octal ? 8 : 10, &rest, text, &value) || *rest != 0)
-        return refuse(place, is_octal ? "argument couldn't be parsed as an octal number"
-                                      : "argument couldn't be parsed into an integer");
+    if (!parse_integer(word, 8, &rest, text, &value) || *rest != 0)
+        return refuse(place, "argument couldn't be parsed as an octal number");
     return store_number(place, value);
 }
 
@@ -130,7 +139,7 @@ static enum stave_status store_memory(const struct place *place, struct stave_by
         if (!parse_integer(word, 10, &rest, text, &value) || strcmp(rest, "%") != 0 || value < 0)
             return refuse(place, "argument must be a memory or percent value");
         if (value > 100) return refuse(place, "percentage argument must be less or equal to 100");
-        *(int64_t *)field(place) = -value;
+        *(int64_t *)place->field = -value;
         return STAVE_OK;
     }
     if (!parse_memory(word, &value))
@@ -146,7 +155,7 @@ static enum stave_status store_boolean(const struct place *place, struct stave_b
 {
     const bool yes = words_is(word, "yes");
     if (!yes && !words_is(word, "no")) return refuse(place, "argument must be 'yes' or 'no'");
-    *(bool *)field(place) = yes;
+    *(bool *)place->field = yes;
     return STAVE_OK;
 }
 
@@ -154,7 +163,7 @@ static enum stave_status store_enum(const struct place *place, struct stave_byte
 {
     for (const struct directive_word *at = place->directive->words; at->word != NULL; at++) {
         if (!words_is(word, at->word)) continue;
-        *(int *)field(place) = at->value;
+        *(int *)place->field = at->value;
         return STAVE_OK;
     }
     size_t used =
@@ -261,15 +270,15 @@ static enum stave_status store_single(const struct place *place, struct stave_by
 {
     switch (place->directive->type) {
     case DIRECTIVE_BOOLEAN: return store_boolean(place, word);
-    case DIRECTIVE_INTEGER:
-    case DIRECTIVE_OCTAL: return store_integer(place, word);
+    case DIRECTIVE_INTEGER: return store_integer(place, word);
+    case DIRECTIVE_OCTAL: return store_octal(place, word);
     case DIRECTIVE_MEMORY:
     case DIRECTIVE_MEMORY_OR_PERCENT: return store_memory(place, word);
     case DIRECTIVE_ENUM: return store_enum(place, word);
     case DIRECTIVE_STRING:
         if ((place->directive->flags & DIRECTIVE_NAME) != 0 && !is_name(word))
             return refuse(place, "dbfilename can't be a path, just a filename");
-        return replace_text((char **)field(place), word);
+        return replace_text((char **)place->field, word);
     case DIRECTIVE_POLICY:
         if (words_is(word, place->directive->default_text)) return STAVE_OK;
         return refuse(place, "argument must be 'noeviction': this server does not evict keys");
@@ -277,15 +286,42 @@ static enum stave_status store_single(const struct place *place, struct stave_by
     }
 }
 
+/* Each word must be one that the enum has. */
+static enum stave_status check_words(const struct place *place, const struct stave_bytes *words, size_t count)
+{
+    enum stave_status status = store_enum(place, count > 0 ? words[0] : stave_text(""));
+    for (size_t i = 1; i < count && status == STAVE_OK; i++) status = store_enum(place, words[i]);
+    return status;
+}
+
+/* What has no effect is kept as it was written, once it has been found good. */
+static enum stave_status store_ignored(const struct place *place, char **text,
+                                       const struct stave_bytes *words, size_t count)
+{
+    union value value;
+    struct place look = *place;
+    look.field = &value;
+    enum stave_status status = STAVE_OK;
+    if (place->directive->type == DIRECTIVE_ENUMS)
+        status = check_words(&look, words, count);
+    else if (place->directive->type != DIRECTIVE_TEXT && count != 1)
+        status = refuse(place, "wrong number of arguments");
+    else if (place->directive->type != DIRECTIVE_TEXT && place->directive->type != DIRECTIVE_STRING)
+        status = store_single(&look, words[0]);
+    return status == STAVE_OK ? store_joined(text, words, count) : status;
+}
+
 enum stave_status config_value_store(struct config *config, int number, const struct stave_bytes *words,
                                      size_t count, char ret_error[CONFIG_ERROR_SIZE])
 {
-    const struct place place = {&config_directives[number], config, ret_error};
+    const struct directive *directive = &config_directives[number];
+    const struct place place = {directive, config, (char *)config + directive->offset, ret_error};
+    if ((directive->flags & DIRECTIVE_IGNORED) != 0)
+        return store_ignored(&place, &config->texts[number], words, count);
     switch (place.directive->type) {
-    case DIRECTIVE_ADDRESSES: return store_joined((char **)field(&place), words, count);
+    case DIRECTIVE_ADDRESSES: return store_joined((char **)place.field, words, count);
     case DIRECTIVE_OUTPUT_LIMITS: return store_output_limits(&place, words, count);
     case DIRECTIVE_PERIODS: return store_periods(&place, words, count);
-    case DIRECTIVE_IGNORED: return store_joined(&config->texts[number], words, count);
     case DIRECTIVE_REFUSED: return store_refused(&place, words, count);
     default: break;
     }
@@ -297,13 +333,13 @@ bool config_value_is_list(int number)
 {
     const enum directive_type type = config_directives[number].type;
     return type == DIRECTIVE_ADDRESSES || type == DIRECTIVE_OUTPUT_LIMITS || type == DIRECTIVE_PERIODS ||
-           type == DIRECTIVE_IGNORED;
+           type == DIRECTIVE_ENUMS || type == DIRECTIVE_TEXT;
 }
 
 enum stave_status config_value_store_text(struct config *config, int number, struct stave_bytes text,
                                           char ret_error[CONFIG_ERROR_SIZE])
 {
-    if (!config_value_is_list(number) || config_directives[number].type == DIRECTIVE_IGNORED)
+    if (!config_value_is_list(number) || config_directives[number].type == DIRECTIVE_TEXT)
         return config_value_store(config, number, &text, 1, ret_error);
 
     struct stave_bytes words[CONFIG_WORD_COUNT_MAX];
@@ -378,10 +414,9 @@ static const char *word_of(const struct directive_word *words, int value)
     return "";
 }
 
-static enum stave_status format(const struct config *config, int number, bool has_units, struct buffer *out)
+static enum stave_status format_value(const struct config *config, const struct directive *directive,
+                                      const void *at, bool has_units, struct buffer *out)
 {
-    const struct directive *directive = &config_directives[number];
-    const void *at = (const char *)config + directive->offset;
     switch (directive->type) {
     case DIRECTIVE_BOOLEAN: return append_text(out, *(const bool *)at ? "yes" : "no");
     case DIRECTIVE_INTEGER: return buffer_append_format(out, "%" PRId64, *(const int64_t *)at);
@@ -396,11 +431,28 @@ static enum stave_status format(const struct config *config, int number, bool ha
     case DIRECTIVE_ADDRESSES: return append_text(out, *(char *const *)at);
     case DIRECTIVE_OUTPUT_LIMITS: return format_output_limits(config, has_units, out);
     case DIRECTIVE_PERIODS: return format_periods(config, out);
-    case DIRECTIVE_IGNORED:
-        return append_text(out,
-                           config->texts[number] != NULL ? config->texts[number] : directive->default_text);
     default: return append_text(out, directive->default_text);
     }
+}
+
+static bool is_kept_as_written(const struct directive *directive)
+{
+    return directive->type == DIRECTIVE_STRING || directive->type == DIRECTIVE_TEXT ||
+           directive->type == DIRECTIVE_ENUMS;
+}
+
+static enum stave_status format(const struct config *config, int number, bool has_units, struct buffer *out)
+{
+    const struct directive *directive = &config_directives[number];
+    if ((directive->flags & DIRECTIVE_IGNORED) == 0)
+        return format_value(config, directive, (const char *)config + directive->offset, has_units, out);
+    const char *text = config->texts[number] != NULL ? config->texts[number] : directive->default_text;
+    if (is_kept_as_written(directive)) return append_text(out, text);
+    char unused[CONFIG_ERROR_SIZE];
+    union value value;
+    const struct place look = {directive, NULL, &value, unused};
+    const enum stave_status status = store_single(&look, stave_text(text));
+    return status == STAVE_OK ? format_value(config, directive, &value, has_units, out) : status;
 }
 
 enum stave_status config_value_format(const struct config *config, int number, struct buffer *out)

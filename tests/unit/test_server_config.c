@@ -203,6 +203,54 @@ static void what_has_no_effect_is_accepted_with_a_warning(void **state)
     assert_string_equal(value_of(setup, "rdbcompression", &found), "no");
 }
 
+static void a_typing_error_in_a_value_without_effect_is_an_error(void **state)
+{
+    struct setup *setup = *state;
+    static const struct {
+        const char *line;
+        const char *error;
+    } wrong[] = {
+        {"rdbcompression yess", "argument must be 'yes' or 'no'"},
+        {"maxmemory-samples five", "argument couldn't be parsed into an integer"},
+        {"maxmemory-samples 0", "argument must be between 1 and 2147483647 inclusive"},
+        {"repl-backlog-size 1megabyte", "argument must be a memory value"},
+        {"oom-score-adj nope", "argument(s) must be one of the following: no, yes, relative, absolute"},
+        {"shutdown-on-sigterm now nope", "argument(s) must be one of the following: default, save"},
+        {"syslog-ident two words", "wrong number of arguments"},
+    };
+    char path[SCRATCH_PATH_SIZE];
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        assert_int_equal(load_text(setup, wrong[i].line, path), STAVE_INVALID);
+        assert_non_null(strstr(setup->error, "test.conf:1"));
+        assert_non_null(strstr(setup->error, wrong[i].error));
+    }
+    const char *arguments[] = {"stave-server", "--maxmemory-samples", "many"};
+    assert_int_equal(load(setup, 3, arguments), STAVE_INVALID);
+}
+
+static void a_value_without_effect_is_read_and_written_as_redis_does(void **state)
+{
+    struct setup *setup = *state;
+    struct found found;
+    char path[SCRATCH_PATH_SIZE];
+    uint32_t effects = 1;
+    assert_int_equal(
+        load_text(setup, "rdbcompression NO\nrepl-backlog-size 2mb\nshutdown-on-sigint nosave now\n", path),
+        STAVE_OK);
+    assert_string_equal(value_of(setup, "rdbcompression", &found), "no");
+    assert_string_equal(value_of(setup, "repl-backlog-size", &found), "2097152");
+    assert_string_equal(value_of(setup, "shutdown-on-sigint", &found), "nosave now");
+    assert_int_equal(set(setup, "repl-backlog-size", "3kb", &effects), STAVE_OK);
+    assert_int_equal(effects, 0);
+    assert_int_equal(set(setup, "repl-backlog-size", "0", &effects), STAVE_INVALID);
+    assert_int_equal(set(setup, "rdbchecksum", "yes", &effects), STAVE_INVALID);
+    assert_string_equal(value_of(setup, "repl-backlog-size", &found), "3072");
+    assert_int_equal(config_rewrite(&setup->config, setup->error), STAVE_OK);
+    char text[512];
+    read_file(path, text, sizeof(text));
+    assert_non_null(strstr(text, "repl-backlog-size 3kb\n"));
+}
+
 static void what_would_leave_the_user_less_safe_is_refused(void **state)
 {
     struct setup *setup = *state;
@@ -232,7 +280,8 @@ static void expect_default(void *context, const char *name, const char *value)
 /* A directive stands on a line of its own below a comment; one without effect is named in a list of those. */
 static void expect_explained(const char *text, const struct directive *directive)
 {
-    const bool has_effect = directive->type != DIRECTIVE_IGNORED && directive->type != DIRECTIVE_REFUSED;
+    const bool has_effect =
+        (directive->flags & DIRECTIVE_IGNORED) == 0 && directive->type != DIRECTIVE_REFUSED;
     const char mark = has_effect ? '\n' : ' ';
     const size_t size = strlen(directive->name);
     for (const char *at = strstr(text, directive->name); at != NULL; at = strstr(at + 1, directive->name)) {
@@ -402,6 +451,8 @@ int main(void)
         TEST(errors_name_the_line_and_no_secret),
         TEST(options_of_the_command_line_come_last_and_win),
         TEST(what_has_no_effect_is_accepted_with_a_warning),
+        TEST(a_typing_error_in_a_value_without_effect_is_an_error),
+        TEST(a_value_without_effect_is_read_and_written_as_redis_does),
         TEST(what_would_leave_the_user_less_safe_is_refused),
         TEST(the_example_file_gives_every_directive_its_default),
         TEST(a_change_that_fails_in_part_changes_nothing),

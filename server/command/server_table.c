@@ -7,6 +7,17 @@
 #define OPERATOR (COMMAND_ADMIN | COMMAND_NOSCRIPT | ANY_STATE)
 #define SNAPSHOT (COMMAND_ADMIN | COMMAND_NOSCRIPT | COMMAND_NO_ASYNC_LOADING)
 
+/* A subcommand that only COMMAND knows (see described_table.c): its tips come last. */
+#define DESCRIBED(name_, arity_, flags_, categories_, tips_)                                                 \
+    {                                                                                                        \
+        .name = (name_), .arity = (arity_), .flags = COMMAND_DESCRIBED | (flags_),                           \
+        .categories = (categories_), .tips = (tips_)                                                         \
+    }
+#define TO_SHARDS "request_policy:all_shards response_policy:all_succeeded"
+#define TO_NODES "request_policy:all_nodes response_policy:all_succeeded"
+#define OF_NODES "nondeterministic_output request_policy:all_nodes response_policy:special"
+#define LOADER (COMMAND_ADMIN | COMMAND_NOSCRIPT | COMMAND_NO_ASYNC_LOADING)
+
 static const struct command config_commands[] = {
     {.name = "get",
      .arity = -3,
@@ -170,6 +181,8 @@ static const struct command slowlog_commands[] = {
 };
 
 static const struct command latency_commands[] = {
+    DESCRIBED("doctor", 2, OPERATOR, 0, OF_NODES),
+    DESCRIBED("graph", 3, OPERATOR, 0, OF_NODES),
     {.name = "help",
      .arity = 2,
      .flags = ANY_STATE,
@@ -221,6 +234,8 @@ static const struct command latency_commands[] = {
 };
 
 static const struct command function_commands[] = {
+    DESCRIBED("delete", 3, COMMAND_WRITE | COMMAND_NOSCRIPT, CATEGORY_WRITE | CATEGORY_SCRIPTING, TO_SHARDS),
+    DESCRIBED("dump", 2, COMMAND_NOSCRIPT, CATEGORY_SCRIPTING, NULL),
     {.name = "flush",
      .arity = -2,
      .flags = COMMAND_WRITE | COMMAND_NOSCRIPT,
@@ -232,10 +247,21 @@ static const struct command function_commands[] = {
      .complexity = "O(1)",
      .arguments = "[ASYNC | SYNC]",
      .tips = "request_policy:all_shards response_policy:all_succeeded"},
+    DESCRIBED("help", 2, ANY_STATE, CATEGORY_SCRIPTING, NULL),
+    DESCRIBED("kill", 2, COMMAND_NOSCRIPT | COMMAND_ALLOW_BUSY, CATEGORY_SCRIPTING,
+              "request_policy:all_shards response_policy:one_succeeded"),
+    DESCRIBED("list", -2, COMMAND_NOSCRIPT, CATEGORY_SCRIPTING, "nondeterministic_output_order"),
+    DESCRIBED("load", -3, COMMAND_WRITE | COMMAND_DENYOOM | COMMAND_NOSCRIPT,
+              CATEGORY_WRITE | CATEGORY_SCRIPTING, TO_SHARDS),
+    DESCRIBED("restore", -3, COMMAND_WRITE | COMMAND_DENYOOM | COMMAND_NOSCRIPT,
+              CATEGORY_WRITE | CATEGORY_SCRIPTING, TO_SHARDS),
+    DESCRIBED("stats", 2, COMMAND_NOSCRIPT | COMMAND_ALLOW_BUSY, CATEGORY_SCRIPTING,
+              "nondeterministic_output request_policy:all_shards response_policy:special"),
     {.name = NULL},
 };
 
 static const struct command module_commands[] = {
+    DESCRIBED("help", 2, ANY_STATE, 0, NULL),
     {.name = "list",
      .arity = 2,
      .flags = COMMAND_ADMIN | COMMAND_NOSCRIPT,
@@ -245,10 +271,18 @@ static const struct command module_commands[] = {
      .group = "server",
      .complexity = "O(1)",
      .tips = "nondeterministic_output_order"},
+    DESCRIBED("load", -3, LOADER, 0, NULL),
+    DESCRIBED("loadex", -3, LOADER, 0, NULL),
+    DESCRIBED("unload", 3, LOADER, 0, NULL),
     {.name = NULL},
 };
 
 static const struct command script_commands[] = {
+    DESCRIBED("debug", 3, COMMAND_NOSCRIPT, CATEGORY_SCRIPTING, NULL),
+    DESCRIBED("exists", -3, COMMAND_NOSCRIPT, CATEGORY_SCRIPTING,
+              "request_policy:all_shards response_policy:agg_logical_and"),
+    DESCRIBED("flush", -2, COMMAND_NOSCRIPT, CATEGORY_SCRIPTING, TO_NODES),
+    DESCRIBED("help", 2, ANY_STATE, CATEGORY_SCRIPTING, NULL),
     {.name = "kill",
      .arity = 2,
      .flags = COMMAND_NOSCRIPT | COMMAND_ALLOW_BUSY,
@@ -259,6 +293,7 @@ static const struct command script_commands[] = {
      .group = "scripting",
      .complexity = "O(1)",
      .tips = "request_policy:all_shards response_policy:one_succeeded"},
+    DESCRIBED("load", 3, COMMAND_NOSCRIPT | COMMAND_STALE, CATEGORY_SCRIPTING, TO_NODES),
     {.name = NULL},
 };
 

@@ -4,7 +4,7 @@
  *
  *   G1  A loop runs commands, and touches its clients, only while it holds its own place in the gate.
  *   G2  Who holds the gate exclusively holds every place: no command runs elsewhere, and the clients of all
- *       loops, the configuration and the registry may be read and changed.
+ *       loops, the configuration and the counters may be read and changed.
  *   G3  A place is never waited for while another is held, except in the order of the loops: no deadlock.
  *       Between leaving one's own place and having all, others may have run; the caller looks again.
  *   G4  Nothing that waits for a client or a disk sync is done inside.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table: in each place 32 bits of a key's hash and the second of its use, counted from the start (L1).
+ * The table: in each place 32 bits of a key's hash and the second of its use, counted from the start (ID1).
  */
 #include "server/idle.h"
 
@@ -57,7 +57,7 @@ uint64_t idle_seconds(const struct idle *idle, uint32_t database, struct stave_b
     const uint64_t hash = hash_bytes(key.data, key.size, database);
     const uint64_t word = atomic_load_explicit(&idle->places[hash % PLACE_COUNT], memory_order_relaxed);
     const uint64_t age = age_seconds(idle, now_ms);
-    if (word == 0 || (word ^ hash) >> 32 != 0) return age; /* L2 */
+    if (word == 0 || (word ^ hash) >> 32 != 0) return age; /* ID2 */
     const uint64_t noted = (word & UINT32_MAX) - 1;
     return noted < age ? age - noted : 0;
 }

@@ -2,9 +2,10 @@
 /*
  * When keys were last used: a small table that forgets, for OBJECT IDLETIME.
  *
- *   L1  The table has a fixed number of places; a key has one, and takes it from the key that had it.
- *   L2  Of a key that has lost its place, or was not used since the start, the idle time is the server's age.
- *   L3  A place is one atomic word: any thread notes and asks at any time, without order between keys.
+ *   ID1  The table has a fixed number of places; a key has one, and takes it from the key that had it.
+ *   ID2  Of a key that has lost its place, or was not used since the start, the idle time is the server's
+ *        age.
+ *   ID3  A place is one atomic word: any thread notes and asks at any time, without order between keys.
  */
 #ifndef STAVE_SERVER_IDLE_H
 #define STAVE_SERVER_IDLE_H

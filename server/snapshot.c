@@ -67,7 +67,7 @@ static bool sync_directory(const char *path)
     return done;
 }
 
-/* Puts `fresh` into the place of `path`; what was there is removed after (N1). */
+/* Puts `fresh` into the place of `path`; what was there is removed after (SN1). */
 static bool install(const char *fresh, const char *path)
 {
     if (renameat2(AT_FDCWD, fresh, AT_FDCWD, path, RENAME_EXCHANGE) == 0) {
@@ -80,7 +80,9 @@ static bool install(const char *fresh, const char *path)
 
 /* ------------------------------------------------------------------ snapshots */
 
-/* What stands in the snapshot's place goes: it has to be one, and not the store that is being served (N3). */
+/*
+ * What stands in the snapshot's place goes: it has to be one, and not the store that is being served (SN3).
+ */
 static bool may_replace(const struct server *server, const char *path, struct stave_error *ret_error)
 {
     struct stat present = {.st_mode = 0};
@@ -268,7 +270,7 @@ static bool is_due(const struct server *server, const struct snapshot_state *now
     return false;
 }
 
-/* N4: inside the gate, which an EXEC has to itself until its writes are in the store. */
+/* SN4: inside the gate, which an EXEC has to itself until its writes are in the store. */
 void snapshot_cron(struct server *server)
 {
     struct snapshot_state now;

@@ -3,10 +3,10 @@
  * SAVE, BGSAVE and `save`: a snapshot of the store beside it, `dbfilename` in `dir`, and BGREWRITEAOF, which
  * compacts.
  *
- *   N1  The directory of the last snapshot is replaced by the new one in one step: it is whole at any time.
- *   N2  One snapshot and one compaction at a time.
- *   N3  Nothing is replaced but a store that is not the one being served.
- *   N4  A snapshot that an EXEC asks for has all of the EXEC's writes.
+ *   SN1  The directory of the last snapshot is replaced by the new one in one step: it is whole at any time.
+ *   SN2  One snapshot and one compaction at a time.
+ *   SN3  Nothing is replaced but a store that is not the one being served.
+ *   SN4  A snapshot that an EXEC asks for has all of the EXEC's writes.
  */
 #ifndef STAVE_SERVER_SNAPSHOT_H
 #define STAVE_SERVER_SNAPSHOT_H
@@ -45,7 +45,7 @@ enum stave_status snapshot_save(struct server *server, struct stave_error *ret_e
 bool snapshot_save_start(struct server *server);
 bool snapshot_compact_start(struct server *server);
 
-/* For a command in an EXEC: begin after it, with what it writes (N4). False: one is under way. */
+/* For a command in an EXEC: begin after it, with what it writes (SN4). False: one is under way. */
 bool snapshot_save_schedule(void);
 bool snapshot_compact_schedule(void);
 

@@ -82,7 +82,7 @@ static bool parse_option(struct call *call, size_t index, struct filter *filter)
     return true;
 }
 
-enum stave_status client_kill_command(struct call *call)
+enum stave_status client_kill(struct call *call)
 {
     struct filter filter = {.skip_self = false};
     if (call->argument_count == 3) {

@@ -31,7 +31,7 @@ enum stave_status client_tracking(struct call *call);
 enum stave_status client_trackinginfo(struct call *call);
 enum stave_status client_caching(struct call *call);
 enum stave_status client_help(struct call *call);
-enum stave_status client_kill_command(struct call *call);
+enum stave_status client_kill(struct call *call);
 
 /*
  * The argument becomes the client's name. False: it cannot, and the answer has been given, or the status says

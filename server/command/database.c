@@ -6,7 +6,7 @@
 #include "server/command/generic.h"
 #include "server/server.h"
 
-enum stave_status dbsize_run(struct call *call)
+enum stave_status database_dbsize(struct call *call)
 {
     uint64_t count;
     const enum stave_status status = transaction_count(call->transaction, call->database, &count);
@@ -30,7 +30,7 @@ static enum stave_status flush(struct call *call, uint32_t database)
     return transaction_flush(call->transaction, database);
 }
 
-enum stave_status flushdb_run(struct call *call)
+enum stave_status database_flushdb(struct call *call)
 {
     if (!is_flush(call)) return call_syntax_error(call);
     const enum stave_status status = flush(call, call->database);
@@ -38,7 +38,7 @@ enum stave_status flushdb_run(struct call *call)
     return status;
 }
 
-enum stave_status flushall_run(struct call *call)
+enum stave_status database_flushall(struct call *call)
 {
     if (!is_flush(call)) return call_syntax_error(call);
     for (uint32_t i = 0; i < call->server->database_count; i++) {
@@ -61,7 +61,7 @@ static bool swap_argument(struct call *call, size_t index, const char *error, in
     return false;
 }
 
-enum stave_status swapdb_run(struct call *call)
+enum stave_status database_swapdb(struct call *call)
 {
     int64_t first;
     int64_t second;

@@ -320,7 +320,7 @@ static enum stave_status debug_help(struct call *call)
 }
 
 static const struct debug_subcommand subcommands[] = {
-    {"DIGEST", 2, 2, digest_run},
+    {"DIGEST", 2, 2, digest_all},
     {"DIGEST-VALUE", 2, SIZE_MAX, debug_digest_value},
     {"ERROR", 3, 3, debug_error},
     {"HELP", 2, 2, debug_help},
@@ -334,7 +334,7 @@ static const struct debug_subcommand subcommands[] = {
     {"SLEEP", 3, 3, debug_sleep},
 };
 
-enum stave_status debug_run(struct call *call)
+enum stave_status database_debug(struct call *call)
 {
     for (size_t i = 0; i < sizeof subcommands / sizeof subcommands[0]; i++) {
         const struct debug_subcommand *subcommand = &subcommands[i];

@@ -133,7 +133,7 @@ static enum stave_status digest_slice(struct call *call, struct digest_walk *wal
     return STAVE_OK;
 }
 
-enum stave_status digest_run(struct call *call)
+enum stave_status digest_all(struct call *call)
 {
     struct digest_walk *walk = call->state;
     if (walk == NULL) walk = memory_alloc_zero(1, sizeof(*walk));

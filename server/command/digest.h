@@ -21,6 +21,6 @@ enum stave_status digest_item(uint8_t digest[DIGEST_SIZE], const struct item *it
 void digest_text(const uint8_t digest[DIGEST_SIZE], char ret_text[DIGEST_TEXT_SIZE]);
 
 /* DEBUG DIGEST, in slices. */
-enum stave_status digest_run(struct call *call);
+enum stave_status digest_all(struct call *call);
 
 #endif

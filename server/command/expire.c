@@ -90,22 +90,22 @@ static enum stave_status expire_at(struct call *call, int64_t base, int64_t unit
     return transaction_expire(call->transaction, call->database, key, (uint64_t)moment);
 }
 
-enum stave_status expire_run(struct call *call)
+enum stave_status generic_expire(struct call *call)
 {
     return expire_at(call, (int64_t)call->now_ms, MS_PER_S);
 }
 
-enum stave_status pexpire_run(struct call *call)
+enum stave_status generic_pexpire(struct call *call)
 {
     return expire_at(call, (int64_t)call->now_ms, 1);
 }
 
-enum stave_status expireat_run(struct call *call)
+enum stave_status generic_expireat(struct call *call)
 {
     return expire_at(call, 0, MS_PER_S);
 }
 
-enum stave_status pexpireat_run(struct call *call)
+enum stave_status generic_pexpireat(struct call *call)
 {
     return expire_at(call, 0, 1);
 }
@@ -128,27 +128,27 @@ static enum stave_status reply_expiry(struct call *call, uint64_t base, int64_t 
     return STAVE_OK;
 }
 
-enum stave_status ttl_run(struct call *call)
+enum stave_status generic_ttl(struct call *call)
 {
     return reply_expiry(call, call->now_ms, MS_PER_S);
 }
 
-enum stave_status pttl_run(struct call *call)
+enum stave_status generic_pttl(struct call *call)
 {
     return reply_expiry(call, call->now_ms, 1);
 }
 
-enum stave_status expiretime_run(struct call *call)
+enum stave_status generic_expiretime(struct call *call)
 {
     return reply_expiry(call, 0, MS_PER_S);
 }
 
-enum stave_status pexpiretime_run(struct call *call)
+enum stave_status generic_pexpiretime(struct call *call)
 {
     return reply_expiry(call, 0, 1);
 }
 
-enum stave_status persist_run(struct call *call)
+enum stave_status generic_persist(struct call *call)
 {
     const struct stave_bytes key = call->arguments[1];
     struct item item;

@@ -21,17 +21,17 @@ static enum stave_status count_present(struct call *call, bool use)
     return STAVE_OK;
 }
 
-enum stave_status exists_run(struct call *call)
+enum stave_status generic_exists(struct call *call)
 {
     return count_present(call, false);
 }
 
-enum stave_status touch_run(struct call *call)
+enum stave_status generic_touch(struct call *call)
 {
     return count_present(call, true);
 }
 
-enum stave_status del_run(struct call *call)
+enum stave_status generic_del(struct call *call)
 {
     int64_t count = 0;
     for (size_t i = 1; i < call->argument_count; i++) {
@@ -48,7 +48,7 @@ enum stave_status del_run(struct call *call)
     return STAVE_OK;
 }
 
-enum stave_status type_run(struct call *call)
+enum stave_status generic_type(struct call *call)
 {
     struct item item;
     const enum stave_status status =
@@ -58,7 +58,7 @@ enum stave_status type_run(struct call *call)
     return STAVE_OK;
 }
 
-enum stave_status randomkey_run(struct call *call)
+enum stave_status generic_randomkey(struct call *call)
 {
     struct stave_value key;
     const enum stave_status status = transaction_random_key(call->transaction, call->database, &key);

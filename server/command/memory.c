@@ -18,7 +18,7 @@
 #define INDEX_ENTRY_SIZE 16
 
 /* Of its record in the log, and of its entry in the index, which alone is in memory. */
-enum stave_status memory_usage_run(struct call *call)
+enum stave_status memory_usage(struct call *call)
 {
     const struct stave_bytes key = call->arguments[2];
     for (size_t i = 3; i < call->argument_count; i += 2) {
@@ -42,7 +42,7 @@ enum stave_status memory_usage_run(struct call *call)
     return STAVE_OK;
 }
 
-enum stave_status memory_doctor_run(struct call *call)
+enum stave_status memory_doctor(struct call *call)
 {
     const struct server *server = call->server;
     const uint64_t used = atomic_load(&server->used_memory);
@@ -58,7 +58,7 @@ enum stave_status memory_doctor_run(struct call *call)
     return STAVE_OK;
 }
 
-enum stave_status memory_malloc_stats_run(struct call *call)
+enum stave_status memory_malloc_stats(struct call *call)
 {
     char *text = NULL;
     size_t size = 0;
@@ -74,7 +74,7 @@ enum stave_status memory_malloc_stats_run(struct call *call)
     return STAVE_OK;
 }
 
-enum stave_status memory_purge_run(struct call *call)
+enum stave_status memory_purge(struct call *call)
 {
     (void)malloc_trim(0);
     reply_ok(call->reply);
@@ -86,7 +86,7 @@ struct memory_figure {
     uint64_t value;
 };
 
-enum stave_status memory_stats_run(struct call *call)
+enum stave_status memory_stats(struct call *call)
 {
     struct server *server = call->server;
     struct stave_stats stats = {.size = sizeof(stats)};
@@ -116,7 +116,7 @@ enum stave_status memory_stats_run(struct call *call)
     return STAVE_OK;
 }
 
-enum stave_status memory_help_run(struct call *call)
+enum stave_status memory_help(struct call *call)
 {
     static const char *const lines[] = {
         "DOCTOR",

@@ -42,7 +42,7 @@ uint64_t object_idle_seconds(const struct call *call, struct stave_bytes key)
     return idle_seconds(call->server->idle, call->database, key, call->now_ms);
 }
 
-enum stave_status object_encoding_run(struct call *call)
+enum stave_status object_encoding(struct call *call)
 {
     struct object object;
     const enum stave_status status = object_read(call, call->arguments[2], &object);
@@ -55,7 +55,7 @@ enum stave_status object_encoding_run(struct call *call)
     return STAVE_OK;
 }
 
-enum stave_status object_refcount_run(struct call *call)
+enum stave_status object_refcount(struct call *call)
 {
     struct object object;
     const enum stave_status status = object_read(call, call->arguments[2], &object);
@@ -68,7 +68,7 @@ enum stave_status object_refcount_run(struct call *call)
     return STAVE_OK;
 }
 
-enum stave_status object_idletime_run(struct call *call)
+enum stave_status object_idletime(struct call *call)
 {
     struct item item;
     const enum stave_status status =
@@ -82,7 +82,7 @@ enum stave_status object_idletime_run(struct call *call)
     return STAVE_OK;
 }
 
-enum stave_status object_freq_run(struct call *call)
+enum stave_status object_freq(struct call *call)
 {
     struct item item;
     const enum stave_status status =
@@ -96,7 +96,7 @@ enum stave_status object_freq_run(struct call *call)
     return STAVE_OK;
 }
 
-enum stave_status object_help_run(struct call *call)
+enum stave_status object_help(struct call *call)
 {
     static const char *const lines[] = {
         "ENCODING <key>",

@@ -38,12 +38,12 @@ static enum stave_status rename_key(struct call *call, bool only_if_absent)
     return transaction_delete(call->transaction, call->database, source);
 }
 
-enum stave_status rename_run(struct call *call)
+enum stave_status generic_rename(struct call *call)
 {
     return rename_key(call, false);
 }
 
-enum stave_status renamenx_run(struct call *call)
+enum stave_status generic_renamenx(struct call *call)
 {
     return rename_key(call, true);
 }
@@ -55,7 +55,7 @@ static enum stave_status copy_value(struct call *call, struct stave_bytes source
     struct item item;
     struct item present = {.found = false};
     *ret_done = false;
-    transaction_count_reads(call->transaction, call->command->run == copy_run);
+    transaction_count_reads(call->transaction, call->command->run == generic_copy);
     enum stave_status status = transaction_get(call->transaction, call->database, source, &item);
     transaction_count_reads(call->transaction, false);
     if (status != STAVE_OK || !item.found) return status;
@@ -66,7 +66,7 @@ static enum stave_status copy_value(struct call *call, struct stave_bytes source
     return status;
 }
 
-enum stave_status copy_run(struct call *call)
+enum stave_status generic_copy(struct call *call)
 {
     uint32_t database = call->database;
     bool replace = false;
@@ -88,7 +88,7 @@ enum stave_status copy_run(struct call *call)
     return status;
 }
 
-enum stave_status move_run(struct call *call)
+enum stave_status generic_move(struct call *call)
 {
     const struct stave_bytes key = call->arguments[1];
     uint32_t database;

@@ -139,7 +139,7 @@ static bool is_star(struct stave_bytes pattern)
     return pattern.size == 1 && *(const char *)pattern.data == '*';
 }
 
-enum stave_status keys_run(struct call *call)
+enum stave_status generic_keys(struct call *call)
 {
     struct filter filter = {.all = is_star(call->arguments[1]), .pattern = call->arguments[1]};
     struct walk *walk;
@@ -201,7 +201,7 @@ static bool read_scan_option(struct call *call, size_t index, struct scan_option
     return false;
 }
 
-enum stave_status scan_run(struct call *call)
+enum stave_status generic_scan(struct call *call)
 {
     struct scan_options options = {.count = SCAN_COUNT_DEFAULT, .filter = {.all = true}};
     if (!parse_cursor(call->arguments[1], &options.cursor)) return call_error(call, "ERR invalid cursor");

@@ -2,9 +2,9 @@
 /*
  * The arguments of a command, from the text in the command table to what COMMAND DOCS answers.
  *
- *   X1  `key value [NX | XX] [EX seconds]`: capitals are tokens, other words are names, [] is optional, ()
- *       groups, | separates what excludes each other, ... repeats what stands before it, a token belongs to
- *       the name or group that follows it.
+ *   SX1  `key value [NX | XX] [EX seconds]`: capitals are tokens, other words are names, [] is optional, ()
+ *        groups, | separates what excludes each other, ... repeats what stands before it, a token belongs to
+ *        the name or group that follows it.
  */
 #ifndef STAVE_SERVER_COMMAND_SYNTAX_H
 #define STAVE_SERVER_COMMAND_SYNTAX_H

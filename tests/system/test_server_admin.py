@@ -477,7 +477,7 @@ class Snapshots(ServerTest):
         self.assertEqual([], [name for name in os.listdir(self.server.directory) if name.startswith("temp-")])
 
     def test_a_snapshot_that_an_exec_asks_for_has_all_of_its_writes(self):
-        """N4."""
+        """SN4 of snapshot.h."""
         before = info(self.client)
         requests = [("MULTI",), ("SET", "key", "begin"), ("BGSAVE", "SCHEDULE"), ("BGREWRITEAOF",), ("BGSAVE",),
                     *[("SET", number, "v") for number in range(5000)], ("SET", "key", "end"), ("EXEC",)]

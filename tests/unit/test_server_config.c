@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * server/config.h (F1 to F3), server/command/syntax.h (X1).
+ * server/config.h (F1 to F3), server/command/syntax.h (SX1).
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * server/glob.h (O1, O2), server/idle.h (L1, L2).
+ * server/glob.h (O1, O2), server/idle.h (ID1, ID2).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -80,14 +80,14 @@ static void a_key_is_idle_since_its_last_use_as_far_as_that_is_known(void **stat
     struct idle *idle = idle_new(start);
     assert_non_null(idle);
     const struct stave_bytes key = stave_text("key");
-    assert_int_equal(idle_seconds(idle, 0, key, start + 5000), 5); /* L2 */
+    assert_int_equal(idle_seconds(idle, 0, key, start + 5000), 5); /* ID2 */
     idle_note(idle, 0, key, start + 7000);
     assert_int_equal(idle_seconds(idle, 0, key, start + 7999), 0);
     assert_int_equal(idle_seconds(idle, 0, key, start + 17000), 10);
     assert_int_equal(idle_seconds(idle, 1, key, start + 17000), 17);
     assert_int_equal(idle_seconds(idle, 0, key, start - 1), 0);
     for (uint32_t i = 0; i < 1000000; i++) idle_note(idle, 2, stave_bytes(&i, sizeof i), start + 20000);
-    assert_int_equal(idle_seconds(idle, 0, key, start + 30000), 30); /* L1 */
+    assert_int_equal(idle_seconds(idle, 0, key, start + 30000), 30); /* ID1 */
     idle_free(idle);
     idle_free(NULL);
 }

@@ -40,6 +40,7 @@ enum command_flags {
     COMMAND_NO_ASYNC_LOADING = 1 << 18,
     COMMAND_NO_MANDATORY_KEYS = 1 << 19,
     /* Ours, not shown. */
+    COMMAND_REPORTS = 1 << 20,        /* of the server, not of values: answered after a failed sync */
     COMMAND_EXCLUSIVE = 1 << 24,      /* runs while no other command does, on no loop */
     COMMAND_DESCRIBED = 1 << 25,      /* known to COMMAND only; called, it is an unknown command */
     COMMAND_PROTECTED = 1 << 26,      /* only as far as enable-debug-command allows */

@@ -421,6 +421,17 @@ static void seek_others(const struct run *run)
                         run->request->arguments, run->request->argument_count);
 }
 
+/*
+ * Whether its answer waits for the newest sequence. A report does, for its counts; but not for ever, once a
+ * sync has failed: then it is what tells of that.
+ */
+static bool may_tell_of_all(const struct server *server, const struct command *command)
+{
+    if ((command->flags & COMMAND_EXCLUSIVE) == 0 || runs_queued(command)) return false;
+    return (command->flags & COMMAND_REPORTS) == 0 ||
+           !atomic_load_explicit(&server->sync_failed, memory_order_relaxed);
+}
+
 static enum dispatch_outcome execute(struct run *run)
 {
     struct dispatcher *dispatcher = run->dispatcher;
@@ -457,9 +468,7 @@ static enum dispatch_outcome execute(struct run *run)
         return DISPATCH_COLD;
     }
     if (status != STAVE_OK) reply_failure(run, status);
-    if ((run->command->flags & COMMAND_EXCLUSIVE) != 0 && !runs_queued(run->command)) {
-        transaction_see_all(dispatcher->transaction);
-    }
+    if (may_tell_of_all(dispatcher->server, run->command)) transaction_see_all(dispatcher->transaction);
     if (is_monitored) show_to_monitors(&call);
     finish(run, &call);
     transaction_reset(dispatcher->transaction);
@@ -545,7 +554,7 @@ enum stave_status dispatch_queued(struct call *exec, struct queued_command *queu
         reply_take_back(exec->reply, mark);
         (void)call_error(&call, "ERR the store failed: %s", stave_status_text(status));
     }
-    if ((queued->command->flags & COMMAND_EXCLUSIVE) != 0) transaction_see_all(call.transaction);
+    if (may_tell_of_all(server, queued->command)) transaction_see_all(call.transaction);
     const uint64_t duration_us = clock_monotonic_us() - begin_us;
     stats_count_call(exec->stats, command_number(queued->command), duration_us, &exec->reply->errors);
     if (server->hooks.executed != NULL) server->hooks.executed(&call, duration_us);

@@ -230,6 +230,30 @@ class Syncs(unittest.TestCase):
                 self.assertEqual(b"1", client("GET", "before"))
                 self.assertEqual("OK", client("SET", "k", "v"))
 
+    def test_after_a_sync_has_failed_the_server_can_be_looked_at_and_shut_down(self):
+        """What shows a value, counts keys or may show what was written is an error, and ends the connection."""
+        reports = [("INFO",), ("CONFIG", "GET", "appendfsync"), ("CLIENT", "LIST"), ("MEMORY", "STATS"), ("PING",),
+                   ("LATENCY", "HISTOGRAM"), ("CONFIG", "RESETSTAT"), ("SLOWLOG", "LEN"), ("COMMAND", "COUNT")]
+        for threads in (1, 2):
+            with Server(appendfsync="always", io_threads=threads, environment=self.environment) as server:
+                with server.client() as client:
+                    open(self.fails, "wb").close()
+                    self.assertEqual("MISCONF", client.attempt("SET", "k", "v").code)
+                for request in (("GET", "k"), ("DBSIZE",), ("SLOWLOG", "GET")):
+                    with server.client() as client:
+                        self.assertEqual("MISCONF", client.attempt(*request).code)
+                        self.assertTrue(client.is_closed())
+                with server.client() as client:
+                    self.assertIn(b"\r\naof_last_write_status:err\r\n", client("INFO", "persistence"))
+                    for request in reports:
+                        client(*request)
+                        client.pipeline([("MULTI",), request])
+                        self.assertNotIsInstance(client("EXEC")[0], RespError)
+                    client.send("SHUTDOWN")
+                    self.assertTrue(client.is_closed())
+                self.assertEqual(1, server.process.wait(60 * PATIENCE))  # not all could be made durable
+                os.remove(self.fails)
+
     def test_a_mode_set_while_it_runs_is_the_mode_from_then_on(self):
         with Server(appendfsync="everysec", io_threads=1, environment=self.environment) as server:
             with server.client() as client:

@@ -136,21 +136,34 @@ enum stave_status transaction_scan(struct transaction *transaction, uint32_t dat
     return status;
 }
 
-/* Any staged key that is there. */
-static enum stave_status random_staged(struct transaction *transaction, uint32_t number,
-                                       struct stave_value *ret_key)
+/* Ends a walk at its first key. */
+static enum stave_status take_first(void *context, struct stave_bytes key, const struct item *item)
 {
-    for (size_t i = 0; i < transaction->staged_count; i++) {
-        const struct staged *staged = &transaction->staged[i];
-        if (staged->number != number || !transaction_staged_item(transaction, staged).found) continue;
-        char *copy = memory_alloc(staged->key.size + 1);
-        if (copy == NULL) return STAVE_NO_MEMORY;
-        if (staged->key.size > 0) memcpy(copy, staged->key.data, staged->key.size);
-        copy[staged->key.size] = 0;
-        *ret_key = (struct stave_value){.data = copy, .size = staged->key.size};
-        return STAVE_OK;
-    }
-    return STAVE_NOT_FOUND;
+    struct stave_value *taken = context;
+    char *copy = memory_alloc(key.size + 1);
+    if (copy == NULL) return STAVE_NO_MEMORY;
+    if (key.size > 0) memcpy(copy, key.data, key.size);
+    copy[key.size] = 0;
+    *taken = (struct stave_value){copy, key.size, item->sequence, item->expires_at_ms};
+    return STAVE_END;
+}
+
+/*
+ * Any key that is there for the transaction. The store's choice goes by the clock, and knows nothing of what
+ * is staged: in an EXEC it may have found none.
+ */
+static enum stave_status first_key(struct transaction *transaction, uint32_t database,
+                                   struct stave_value *ret_key)
+{
+    struct stave_value key = {.data = NULL};
+    uint64_t cursor = 0;
+    do {
+        const enum stave_status status = scan(transaction, database, &cursor, 1, take_first, &key);
+        if (status != STAVE_OK && status != STAVE_END) return status;
+    } while (cursor != 0 && key.data == NULL);
+    if (key.data == NULL) return STAVE_NOT_FOUND;
+    *ret_key = key;
+    return STAVE_OK;
 }
 
 /* Where it may not wait, the pool brings one; which key it is may change meanwhile, not that it is there. */
@@ -190,7 +203,7 @@ static enum stave_status random_key(struct transaction *transaction, uint32_t da
         }
         stave_free(key.data);
     }
-    return random_staged(transaction, mapping.number, ret_key);
+    return first_key(transaction, database, ret_key);
 }
 
 enum stave_status transaction_random_key(struct transaction *transaction, uint32_t database,

@@ -61,6 +61,13 @@ class Multi(ServerTest):
         self.client("SELECT", 1)
         self.assertEqual([], self.client("KEYS", "*"))
 
+    def test_a_random_key_is_found_among_many_that_are_deleted(self):
+        keys = [f"k{i}" for i in range(5000)]
+        self.client.pipeline([("SET", key, "v") for key in keys])
+        replies = self.client.pipeline([("MULTI",), ("DEL", *keys[1:]), ("RANDOMKEY",), ("DEL", keys[0]), ("RANDOMKEY",),
+                                        ("SELECT", 1), ("SET", "new", "v"), ("RANDOMKEY",), ("EXEC",)])[-1]
+        self.assertEqual([4999, b"k0", 1, None, "OK", "OK", b"new"], replies)
+
     def test_a_large_transaction_is_one(self):
         count = 20000
         self.client.pipeline([("MULTI",)] + [("SET", f"k{i}", i) for i in range(count)])
@@ -151,6 +158,19 @@ class TimeStandsStill(unittest.TestCase):
         for environment in ({}, {"STAVE_COLD_READS": "yes"}):
             for threads in (1, 2):
                 self.assertTrue(any(self.exec_on(environment, threads, 150 * 3 ** tries) for tries in range(4)))
+
+    def random_key_past_expiry(self, threads, milliseconds):
+        """None: the key had expired before the EXEC."""
+        with Server(io_threads=threads, enable_debug_command="yes", hz=500) as server, server.client() as client:
+            replies = client.pipeline([("SET", "only", "1", "PX", milliseconds), ("MULTI",), ("GET", "only"),
+                                       ("DEBUG", "SLEEP", milliseconds * 0.0015), ("RANDOMKEY",), ("EXEC",)])[-1]
+            self.assertIsNone(client("RANDOMKEY"))
+            return replies[2] == b"only" if replies[0] is not None else None
+
+    def test_a_key_that_is_there_for_an_exec_can_be_its_random_key(self):
+        for threads in (1, 2):
+            tries = (self.random_key_past_expiry(threads, 100 * 3 ** tries) for tries in range(4))
+            self.assertTrue(next(there for there in tries if there is not None))
 
     def test_no_key_expires_within_a_command(self):
         keys = ["k"] * (100000 // SLOWNESS)

@@ -14,8 +14,10 @@
 #include "base/bytes.h"
 #include "base/memory.h"
 #include "store/failure.h"
+#include "store/large.h"
 #include "store/operation.h"
 #include "store/segments.h"
+#include "store/space.h"
 #include "store/writer.h"
 
 #define KEPT_SIZE_MAX ((size_t)1 << 20) /* of each kind of memory that a cleared batch keeps */
@@ -311,7 +313,7 @@ static enum stave_status look_up(struct stave_batch *batch, size_t index)
     const enum stave_status status = change_find_hashed(store, &entry->change);
     if (status != STAVE_OK) return status;
     link_earlier(batch, index);
-    const bool is_large = entry->kind == ENTRY_PUT && change_is_large(store, &entry->change);
+    const bool is_large = entry->kind == ENTRY_PUT && large_is_due(store, &entry->change);
     return is_large ? large_prepare(store, &entry->change) : STAVE_OK;
 }
 

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "log/scan.h"
 #include "os/clock.h"
+#include "store/account.h"
 #include "store/failure.h"
 #include "store/operation.h"
 #include "store/pressure.h"

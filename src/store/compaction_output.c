@@ -3,6 +3,7 @@
  * The segments that compaction writes: filled with pwrite, seen by nobody, then synced, sealed, listed, and
  * only then do the entries of the index move (C2, C5).
  */
+#include "store/account.h"
 #include "store/compaction.h"
 
 #include <assert.h>

@@ -47,13 +47,6 @@ void stave_last_error(struct stave *handle, struct stave_error *ret_error)
 
 /* ------------------------------------------------------------------ durability */
 
-void store_apply_options(struct store *store)
-{
-    const uint64_t quarter = store->options.segment_size / 4;
-    atomic_store(&store->sync_mode, store->options.sync);
-    atomic_store(&store->large_size, quarter < STAVE_LARGE_SIZE ? quarter : STAVE_LARGE_SIZE);
-}
-
 enum stave_status stave_sync(struct stave *handle)
 {
     const enum stave_status status = guard_writable(handle);
@@ -108,7 +101,7 @@ enum stave_status stave_set_sync(struct stave *handle, enum stave_sync sync, uin
     struct store *store = handle->store;
     mutex_lock(&store->write_lock);
     store->options.sync = sync;
-    store_apply_options(store);
+    options_publish(store);
     if (interval_ms != 0) store->options.sync_interval_ms = interval_ms;
     mutex_unlock(&store->write_lock);
     wake_syncer(store);
@@ -142,7 +135,7 @@ enum stave_status stave_set_options(struct stave *handle, const struct stave_opt
     store->options.compaction_io_per_s = wanted.compaction_io_per_s;
     store->options.feed_retention_size = wanted.feed_retention_size;
     store->options.checkpoint_size = wanted.checkpoint_size;
-    store_apply_options(store);
+    options_publish(store);
     mutex_unlock(&store->write_lock);
     wake_syncer(store);
     wake_worker(store);

@@ -1,20 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Values too large to be copied under the write lock: the record is written to a segment of its own
- * beforehand, and a LINK in the log publishes it at its place in the order.
- *
- *   L1  Before a sync makes a LINK durable, it has made the LARGE segment durable, and its name in the
- *       directory (sync.c). A LINK that reaches the disk by itself, before what it publishes, is where the
- *       log ends (logend.c): nothing behind it was durable.
- *   L2  A write that waits for a sync of the log syncs its value beforehand, so that others who wait for the
- *       same sync need not wait for its bytes.
- *   L3  LARGE_UNSYNCED_MAX segments, whose files are kept open, wait for a sync or are in one at most, and
- *       those of the batches that writers are at.                                                     (P11)
- */
-#include "store/failure.h"
-#include "store/operation.h"
+/* Segments of one record: written, synced, published. */
+#include "store/large.h"
 
 #include "base/memory.h"
+#include "store/account.h"
+#include "store/failure.h"
 #include "store/pressure.h"
 #include "store/segments.h"
 #include "store/sync.h"
@@ -25,7 +15,7 @@
 #define LARGE_UNSYNCED_ASK (LARGE_UNSYNCED_MAX / 4)  /* from here on a sync is asked for */
 #define LARGE_UNSYNCED_WAIT (LARGE_UNSYNCED_MAX / 2) /* and waited for: as many may be in the one under way */
 
-bool change_is_large(const struct store *store, const struct change *change)
+bool large_is_due(const struct store *store, const struct change *change)
 {
     return change->kind == RECORD_PUT && change->value.size > atomic_load(&store->large_size);
 }
@@ -53,7 +43,7 @@ static enum stave_status write_value(struct store *store, const struct change *c
     const uint64_t offset = SEGMENT_HEADER_SIZE + large_header_size(change);
     enum stave_status status = write_all(file, change->key, offset, error);
     if (status == STAVE_OK) status = write_all(file, change->value, offset + change->key.size, error);
-    if (status == STAVE_OK && operation_waits(store, change->write.flags))
+    if (status == STAVE_OK && sync_is_awaited(store, change->write.flags))
         status = file_sync(file, error); /* L2 */
     return status;
 }

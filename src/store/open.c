@@ -122,7 +122,7 @@ static enum stave_status store_make(const struct stave_options *options, struct 
     store->lock = DIR_LOCK_NONE;
     store->durable_event = EVENT_NONE;
     store->options = *options;
-    store_apply_options(store);
+    options_publish(store);
     store->counter = 1;
     store->last_error = ERROR_NONE;
     for (uint32_t i = 0; i < STAVE_SPACE_COUNT_MAX; i++) store->handles[i] = (struct stave){store, i};

@@ -6,7 +6,9 @@
 #include "store/operation.h"
 
 #include "base/memory.h"
+#include "store/account.h"
 #include "store/failure.h"
+#include "store/large.h"
 #include "store/pressure.h"
 #include "store/segments.h"
 #include "store/sync.h"
@@ -220,7 +222,7 @@ static enum stave_status attempt(struct store *store, struct change *change, uin
         segment_discard(store, change->large);
         change->large = NULL;
     }
-    if (change->kind == RECORD_PUT && change->large == NULL && change_is_large(store, change)) {
+    if (change->kind == RECORD_PUT && change->large == NULL && large_is_due(store, change)) {
         status = large_prepare(store, change);
         if (status != STAVE_OK) return status;
     }
@@ -259,17 +261,6 @@ enum stave_status operation_write(struct store *store, struct change *change, ui
     status = operation_finish(store, asked.flags, sequence);
     if (status == STAVE_OK && ret_sequence != NULL) *ret_sequence = sequence;
     return status;
-}
-
-static bool syncs_always(const struct store *store)
-{
-    return atomic_load_explicit(&store->sync_mode, memory_order_relaxed) == STAVE_SYNC_ALWAYS;
-}
-
-bool operation_waits(const struct store *store, uint32_t write_flags)
-{
-    if (write_flags & STAVE_NOT_DURABLE) return false;
-    return write_flags & STAVE_DURABLE || syncs_always(store);
 }
 
 enum stave_status operation_finish(struct store *store, uint32_t write_flags, uint64_t sequence)

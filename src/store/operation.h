@@ -6,29 +6,9 @@
 #define STAVE_STORE_OPERATION_H
 
 #include "os/clock.h"
+#include "store/change.h"
 #include "store/reading.h"
 #include "store/store.h"
-
-/* One write on its way into the log. The caller fills the first part. */
-struct change {
-    uint8_t kind; /* RECORD_PUT or RECORD_TOMBSTONE */
-    uint32_t space;
-    struct stave_bytes key;
-    struct stave_bytes value;
-    struct stave_write write;
-
-    uint32_t generation;
-    uint64_t hash;
-    uint32_t payload_checksum;
-    bool found; /* an entry of the key is in the index, expired or not */
-    uint64_t location;
-    uint64_t identity; /* of the segment it lies in */
-    struct record old;
-    struct segment *large; /* written beforehand, not yet published */
-    bool large_expires;    /* its header was given room for an expiry */
-    size_t earlier;        /* batch: 1 + index of the last change before it of the same key; 0: none */
-    uint64_t appended_at;  /* location of its record, once that is in the log */
-};
 
 static inline uint32_t generation_of(const struct store *store, uint32_t space)
 {
@@ -102,19 +82,7 @@ enum stave_status operation_relief(struct store *store, struct relief *relief);
 
 /* The whole path of one write. */
 enum stave_status operation_write(struct store *store, struct change *change, uint64_t *ret_sequence);
-/* Whether flags and sync mode ask that a write waits until it is durable. */
-bool operation_waits(const struct store *store, uint32_t write_flags);
 /* No lock held: waits for durability as flags and sync mode ask. */
 enum stave_status operation_finish(struct store *store, uint32_t write_flags, uint64_t sequence);
-
-/* write_lock: what a SPACES record of that sequence says becomes so. */
-void spaces_apply(struct store *store, const struct record_spaces *spaces, uint64_t sequence);
-
-/* Values above it get a segment of their own. */
-bool change_is_large(const struct store *store, const struct change *change);
-enum stave_status large_prepare(struct store *store, struct change *change);
-/* write_lock; in the place of writer_append for a PUT. On failure nothing is published. */
-enum stave_status large_publish(struct store *store, struct change *change, struct record *record,
-                                uint64_t *ret_location);
 
 #endif

@@ -58,3 +58,10 @@ enum stave_status options_complete(const struct stave_options *options, struct s
     *ret_options = complete;
     return STAVE_OK;
 }
+
+void options_publish(struct store *store)
+{
+    const uint64_t quarter = store->options.segment_size / 4;
+    atomic_store(&store->sync_mode, store->options.sync);
+    atomic_store(&store->large_size, quarter < STAVE_LARGE_SIZE ? quarter : STAVE_LARGE_SIZE);
+}

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "os/clock.h"
+#include "store/account.h"
 #include "store/checkpointing.h"
 #include "store/failure.h"
 #include "store/operation.h"

@@ -3,6 +3,7 @@
 #include "store/replay.h"
 
 #include "base/memory.h"
+#include "store/account.h"
 #include "store/reading.h"
 
 enum {

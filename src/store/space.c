@@ -3,6 +3,8 @@
  * Spaces: numbers that map to generations. Records name the generation, so dropping a space is giving it a
  * new one, and what the old one leaves is dead.
  */
+#include "store/space.h"
+
 #include "store/operation.h"
 #include "store/wake.h"
 

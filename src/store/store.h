@@ -264,18 +264,4 @@ static inline uint32_t sequence_incarnation(uint64_t sequence)
     return (uint32_t)(sequence >> SEQUENCE_BITS);
 }
 
-/* write_lock, or alone at open: takes over what readers of the options look at without a lock. */
-void store_apply_options(struct store *store);
-
-/* ------------------------------------------------------------------ accounting; write_lock */
-
-/*
- * A record at `location` begins or ceases to be the newest of its key. `hash` tells which image it belongs
- * to.
- */
-void account_live(struct store *store, uint64_t location, uint64_t hash, uint64_t size);
-void account_dead(struct store *store, uint64_t location, uint64_t hash, uint64_t size);
-/* What a segment has to remember of a record appended to it. */
-void account_record(struct segment *segment, const struct record *record);
-
 #endif

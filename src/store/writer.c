@@ -17,6 +17,7 @@
 #include "base/bytes.h"
 #include "base/memory.h"
 #include "os/clock.h"
+#include "store/account.h"
 #include "store/failure.h"
 #include "store/pressure.h"
 #include "store/reading.h"

@@ -85,7 +85,7 @@ static uint64_t syncs_of_batch(struct fixture *fixture, uint32_t flags)
     return count;
 }
 
-/* large.c, L1, L2 */
+/* large.h, L1, L2 */
 static void a_large_write_is_synced_by_who_waits_for_it(void **state)
 {
     struct fixture *fixture = *state;
@@ -98,7 +98,7 @@ static void a_large_write_is_synced_by_who_waits_for_it(void **state)
     assert_int_equal(syncs_of_batch(fixture, STAVE_DURABLE), 4); /* so that the log's sync is a short one */
 }
 
-/* large.c, L3 (P11) */
+/* large.h, L3 (P11) */
 static void large_values_that_are_not_synced_are_bounded(void **state)
 {
     struct fixture *fixture = *state;

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "log/record.h"
 #include "os/map.h"
+#include "store/account.h"
 #include "store/store.h"
 #include "support/crash_copy.h"
 #include "support/fault.h"

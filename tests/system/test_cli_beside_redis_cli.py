@@ -101,9 +101,15 @@ def expect_same(outputs, what):
                  f"  {name}: {output[0]} {lines[max(0, at - 2):at + 3]}")
 
 
+def said(run, *words, stdin=b""):
+    """(exit code, output), without the lines that tell of a command that took half a second."""
+    code, output, _ = run(*words, stdin=stdin)
+    return code, re.sub(rb"(?m)^\([0-9.]+s\)\n", b"", output)
+
+
 def ask_all(ports, *words, stdin=b""):
     """Each client at each server: (exit code, output)."""
-    return {(client, server): run("-p", port, *words, stdin=stdin)[:2]
+    return {(client, server): said(run, "-p", port, *words, stdin=stdin)
             for server, port in ports.items() for client, run in RUNS}
 
 
@@ -118,7 +124,7 @@ def words_give_the_same_output_and_exit_code(ports):
         for server, port in ports.items():
             for client, run in RUNS:
                 run("-p", port, "FLUSHALL")
-                outputs[client, server] = [run("-p", port, *options, *words, stdin=b"in\0put\n")[:2] for words in WORDS]
+                outputs[client, server] = [said(run, "-p", port, *options, *words, stdin=b"in\0put\n") for words in WORDS]
         for at, words in enumerate(WORDS):
             expect_same({name: output[at] for name, output in outputs.items()}, f"{options} {words}")
     # redis-cli writes this error to standard error, stave-cli beside the other replies.

@@ -40,6 +40,10 @@ ALLOCATORS = re.compile(r"(?<![\w.>])(malloc|calloc|realloc|free|strdup|strndup|
 SYSTEM_CALLS = re.compile(r"(?<![\w.>])(open|openat|read|write|pread|pwrite|mmap|munmap|madvise|fsync|fdatasync|ftruncate|"
                           r"fallocate|rename|unlink|close|fcntl|fopen|abort|exit|printf|fprintf|puts)\s*\(")
 
+# Functions that other files can call; a definition's body opens in the first column.
+DECLARED = re.compile(r"^(?!static|typedef|#|\s)[\w *]*?\b([a-z_]\w*)\([^;{}]*\)[^;{}]*;", re.M)
+DEFINED = re.compile(r"^(?!static)[\w *]*?\b([a-z_]\w*)\([^;{}]*\)\n\{", re.M)
+
 problems = []
 
 
@@ -120,6 +124,11 @@ def module_of(path, folder):
     return os.path.relpath(path, os.path.join(ROOT, folder)).rsplit(".", 1)[0]
 
 
+def family_of(module, folder):
+    families = [family.split("/")[-1] for family in FAMILIES if os.path.dirname(family) == folder]
+    return next((family for family in families if (module + "_").startswith(family + "_")), module)
+
+
 def check_order(folder, paths):
     """Nothing includes upwards, by the table."""
     order = order_of(folder)
@@ -140,14 +149,11 @@ def check_order(folder, paths):
 
 def check_circles(folder, paths):
     """A module is a source and its header. None reaches itself by what they include."""
-    def name(module):
-        families = [family.split("/")[-1] for family in FAMILIES if os.path.dirname(family) == folder]
-        return next((family for family in families if (module + "_").startswith(family + "_")), module)
-
     includes = {}
     for path in paths:
-        module = name(module_of(path, folder))
-        includes.setdefault(module, set()).update(name(other) for _, other in included_modules(path, folder))
+        module = family_of(module_of(path, folder), folder)
+        others = [family_of(other, folder) for _, other in included_modules(path, folder)]
+        includes.setdefault(module, set()).update(others)
         includes[module].discard(module)
     for module in sorted(includes):
         seen, left = set(), list(includes[module])
@@ -160,12 +166,36 @@ def check_circles(folder, paths):
             report(os.path.join(ROOT, folder), 1, f"{module} is in a circle of modules that include each other")
 
 
+def check_declarations(folder, paths):
+    """What a header declares is defined in NAME.c, NAME_*.c or its family; in server/command, in its group."""
+    order = order_of(folder)
+    headers, sources = {}, {}
+    for path in paths:
+        module = module_of(path, folder)
+        with open(path, encoding="utf-8") as file:
+            code = without_comments_and_strings(file.read())
+        if path.endswith(".h"):
+            headers[path] = (module, DECLARED.findall(code))
+        else:
+            sources.update((name, module) for name in DEFINED.findall(code))
+
+    def home(module):
+        return place_of(module, order) if order else family_of(module, folder)
+
+    for path, (module, names) in headers.items():
+        for name in names:
+            source = sources.get(name, module)
+            if not (source + "_").startswith(module + "_") and home(source) != home(module):
+                report(path, 1, f"{name} is defined in {source}.c")
+
+
 def check_modules_of_folders(paths):
     folders = {}
     for path in paths:
         folders.setdefault(folder_of(path), []).append(path)
     for folder in MAY_INCLUDE:
         (check_order if folder in ORDERED else check_circles)(folder, folders.get(folder, []))
+        check_declarations(folder, folders.get(folder, []))
 
 
 def check_lines(path, lines):

@@ -334,11 +334,13 @@ class Syncs(unittest.TestCase):
                     [("LATENCY", "HISTOGRAM", "set")]]
         with Server(appendfsync="always", io_threads=1, slowlog_log_slower_than=0,
                     environment=self.environment) as server:
-            with server.client() as writer, server.client() as reader:
+            with server.client() as writer, server.client() as reader, server.client() as other:
+                self.assertEqual(["PONG"] * 3, [client("PING") for client in (writer, reader, other)])
                 for number, pipeline in enumerate(requests):
                     reader.pipeline(pipeline[:-1])
                     with self.held_syncs():
                         writer.send("SET", f"k{number}", "new")
+                        self.assertEqual(["PONG", "PONG"], [other("PING"), other("PING")])  # the loop has run it
                         self.assert_silent(writer)
                         reader.send(*pipeline[-1])
                         self.assert_silent(reader)

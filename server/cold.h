@@ -7,11 +7,14 @@
  *       large value is verified by the pool alone (stave_view).
  *   Y2  A walk over keys (KEYS, SCAN, DIGEST) is read ahead for some milliseconds from where it stopped; a
  *       random key is chosen by the pool, since another try would meet another place on disk.
+ *   Y3  What is sent from the store's mapping may have left memory since it was read, and is brought a write
+ *       at a time. Meanwhile nothing is sent, and the output is kept, also of a connection that was closed.
  */
 #ifndef STAVE_SERVER_COLD_H
 #define STAVE_SERVER_COLD_H
 
 #include <stdbool.h>
+#include <sys/uio.h>
 
 struct loop;
 
@@ -20,5 +23,14 @@ struct loop;
  * wanted, or no memory.
  */
 bool cold_start(struct loop *loop, void (*done)(void *context), void *context);
+
+/* Whether all of these pieces are in memory. */
+bool cold_is_resident(const struct iovec *pieces, int count);
+/*
+ * On the loop: brings pieces of an output, OUTPUT_PIECE_COUNT_MAX at most, which stay where they are until
+ * `done` is called there, inside the gate. False: no memory.
+ */
+bool cold_bring(struct loop *loop, const struct iovec *pieces, int count, void (*done)(void *context),
+                void *context);
 
 #endif

@@ -2,7 +2,6 @@
 /* A connection's life: reading, running what was read, answering, waiting, closing. */
 #include "server/connection.h"
 
-#include <assert.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -90,6 +89,7 @@ static void free_parser(struct connection *connection)
 
 static void free_connection(struct connection *connection)
 {
+    output_close(&connection->output);
     memory_free(connection->client.name);
     memory_free(connection->client.library_name);
     memory_free(connection->client.library_version);
@@ -129,7 +129,7 @@ void connection_close(struct connection *connection)
         connection->yielded.free_state(connection->yielded.state);
     }
     connection->yielded = (struct dispatch_state){0};
-    output_close(&connection->output);
+    if (!connection->has_job) output_close(&connection->output); /* else its job may be at it (Y3) */
     buffer_free(&connection->input);
     free_parser(connection);
     count_memory(connection, 0);
@@ -207,6 +207,63 @@ static void count_sent(struct connection *connection, uint64_t sent)
     connection->client.loop->dispatcher.stats.writes_processed++;
 }
 
+/* Where reads may meet the disk, what is sent from the store's mapping is brought to memory first. */
+static bool may_be_cold(const struct connection *connection, size_t view_count)
+{
+    return view_count > 0 && atomic_load_explicit(&connection->client.server->is_cold, memory_order_relaxed);
+}
+
+static void send_now(struct connection *connection)
+{
+    uint64_t sent;
+    if (output_send(&connection->output, &connection->transport, &sent) != STAVE_OK)
+        connection->client.flags |= CLIENT_KILLED;
+    count_sent(connection, sent);
+    if (output_unsent(&connection->output) <= CONNECTION_HIGH_WATER / 2)
+        connection->stops &= ~(uint32_t)STOP_OUTPUT;
+}
+
+/* The job is back; false: the client has gone. */
+static bool end_job(struct connection *connection)
+{
+    connection->has_job = false;
+    connection->is_output_cold = false;
+    if (connection->is_open) return true;
+    if (connection->poll.data == NULL) free_connection(connection);
+    return false;
+}
+
+/* It is not asked once more whether it is there: where memory is scarce that would not end. */
+static void on_output_brought(void *context)
+{
+    struct connection *connection = context;
+    if (!end_job(connection)) return;
+    if ((connection->client.flags & CLIENT_KILLED) == 0) send_now(connection);
+    connection_resume(connection, STOP_COLD);
+}
+
+/* Whether what is sent next is on disk: then it is brought, when a job that is under way is back. */
+static bool waits_for_disk(struct connection *connection)
+{
+    if (connection->is_output_cold) return true;
+    if (!may_be_cold(connection, connection->output.view_count)) return false;
+    struct iovec pieces[OUTPUT_PIECE_COUNT_MAX];
+    const int count = output_next(&connection->output, pieces);
+    if (cold_is_resident(pieces, count)) return false;
+    if (!connection->has_job &&
+        cold_bring(connection->client.loop, pieces, count, on_output_brought, connection)) {
+        connection->has_job = true;
+        connection->stops |= STOP_COLD;
+    }
+    connection->is_output_cold = connection->has_job;
+    return connection->is_output_cold;
+}
+
+static void send_if_there(struct connection *connection)
+{
+    if (output_is_sendable(&connection->output) && !waits_for_disk(connection)) send_now(connection);
+}
+
 /*
  * Hands the replies gathered to the output: sent at once, kept, or withheld. Whether there are any or not,
  * `appendfsync always` has what was written synced.
@@ -227,9 +284,12 @@ static void deliver(struct connection *connection)
     if (reply->bytes.size == 0) return;
 
     uint64_t sent;
-    const enum stave_status status = output_append(&connection->output, reply, &connection->transport,
-                                                   sequence, connection->reply_count, &sent);
+    const bool is_sent_later = may_be_cold(connection, reply->view_count);
+    const enum stave_status status =
+        output_append(&connection->output, reply, is_sent_later ? NULL : &connection->transport, sequence,
+                      connection->reply_count, &sent);
     count_sent(connection, sent);
+    if (is_sent_later && status == STAVE_OK) send_if_there(connection);
     if (sequence != 0) {
         loop->dispatcher.stats.withheld_replies += connection->reply_count;
         client_set_add(&loop->withheld, &connection->client);
@@ -244,18 +304,9 @@ static void deliver(struct connection *connection)
 
 static void send_kept(struct connection *connection)
 {
-    if (!output_is_sendable(&connection->output)) return;
-    uint64_t sent;
-    if (output_send(&connection->output, &connection->transport, &sent) != STAVE_OK) {
-        connection->client.flags |= CLIENT_KILLED;
-        return;
-    }
-    count_sent(connection, sent);
-    if ((connection->stops & STOP_OUTPUT) != 0 &&
-        output_unsent(&connection->output) <= CONNECTION_HIGH_WATER / 2) {
-        connection->stops &= ~(uint32_t)STOP_OUTPUT;
-        if (connection->stops == 0) run_input(connection);
-    }
+    const bool was_stopped = (connection->stops & STOP_OUTPUT) != 0;
+    send_if_there(connection);
+    if (was_stopped && connection->stops == 0) run_input(connection);
 }
 
 /* ------------------------------------------------------------------ requests */
@@ -319,15 +370,11 @@ static void wait_for_turn(struct connection *connection)
     loop_wake(connection->client.loop);
 }
 
-/* What was asked for is in memory, but the client may have gone. */
+/* What the request asked for is in memory. */
 static void on_brought(void *context)
 {
     struct connection *connection = context;
-    connection->has_job = false;
-    if (connection->is_open)
-        connection_resume(connection, STOP_COLD);
-    else if (connection->poll.data == NULL)
-        free_connection(connection);
+    if (end_job(connection)) connection_resume(connection, STOP_COLD);
 }
 
 /* Runs one request of the slice; false: it has not been run to its end. */
@@ -581,8 +628,9 @@ static void settle(struct connection *connection)
         return;
     }
     if ((client->flags & CLIENT_CLOSE_AFTER_REPLY) != 0) connection->stops |= STOP_CLOSING;
-    poll_for(connection, (connection->stops == 0 ? UV_READABLE : 0) |
-                             (output_is_sendable(&connection->output) ? UV_WRITABLE : 0));
+    poll_for(connection,
+             (connection->stops == 0 ? UV_READABLE : 0) |
+                 (output_is_sendable(&connection->output) && !connection->is_output_cold ? UV_WRITABLE : 0));
     count_memory(connection, memory_of(connection));
     if ((client->flags & CLIENT_KILLED) != 0) connection_close(connection);
 }

@@ -51,6 +51,7 @@ struct connection {
     struct dispatch_state yielded;
     uint32_t cold_count; /* times that the present request has waited for the disk */
     bool has_job;        /* one in the pool */
+    bool is_output_cold; /* what is sent next is on disk: nothing is sent before the job is back */
     bool is_open;
     bool is_waiting; /* counted in loop->waiting_count */
     size_t memory;   /* as counted in server->client_memory */

@@ -9,7 +9,6 @@
 
 #define PIECE_SIZE_FIRST ((size_t)1024) /* most replies that must wait are small */
 #define PIECE_SIZE ((size_t)16384)
-#define IOVEC_COUNT_MAX 64
 #define SEND_SIZE_MAX ((size_t)1 << 20) /* at once: others want their turn */
 
 struct output_piece {
@@ -93,14 +92,14 @@ static int reply_pieces(const struct reply *reply, struct iovec *ret_pieces)
 {
     int count = 0;
     size_t at = 0;
-    for (size_t i = 0; i < reply->view_count && count < IOVEC_COUNT_MAX - 2; i++) {
+    for (size_t i = 0; i < reply->view_count && count < OUTPUT_PIECE_COUNT_MAX - 2; i++) {
         const struct reply_view *view = &reply->views[i];
         if (view->offset > at) {
             ret_pieces[count++] = (struct iovec){reply->bytes.data + at, view->offset - at};
         }
         ret_pieces[count++] = (struct iovec){(void *)(uintptr_t)view->view.data, view->view.size};
         at = view->offset;
-        if (i + 1 < reply->view_count && count >= IOVEC_COUNT_MAX - 2) return count;
+        if (i + 1 < reply->view_count && count >= OUTPUT_PIECE_COUNT_MAX - 2) return count;
     }
     if (reply->bytes.size > at) {
         ret_pieces[count++] = (struct iovec){reply->bytes.data + at, reply->bytes.size - at};
@@ -169,8 +168,8 @@ enum stave_status output_append(struct output *output, struct reply *reply, stru
 {
     size_t sent = 0;
     *ret_sent = 0;
-    if (output->appended == output->sent && sequence == 0) {
-        struct iovec pieces[IOVEC_COUNT_MAX];
+    if (transport != NULL && output->appended == output->sent && sequence == 0) {
+        struct iovec pieces[OUTPUT_PIECE_COUNT_MAX];
         const int count = reply_pieces(reply, pieces);
         if (count > 0 && transport_write(transport, pieces, count, &sent) == TRANSPORT_END) {
             reply_take_back(reply, (struct reply_mark){0, 0});
@@ -193,14 +192,14 @@ enum stave_status output_append_bytes(struct output *output, struct stave_bytes 
 
 /* ------------------------------------------------------------------ sending what is kept */
 
-static int chain_pieces(const struct output *output, struct iovec *ret_pieces)
+int output_next(const struct output *output, struct iovec *ret_pieces)
 {
     int count = 0;
     uint64_t position = output->sent;
     const struct output_piece *piece = output->first;
     const uint64_t end =
         output->released - position > SEND_SIZE_MAX ? position + SEND_SIZE_MAX : output->released;
-    for (; piece != NULL && count < IOVEC_COUNT_MAX && position < end; piece = piece->next) {
+    for (; piece != NULL && count < OUTPUT_PIECE_COUNT_MAX && position < end; piece = piece->next) {
         const size_t skip = (size_t)(position - piece->begin);
         const size_t rest = piece->size - skip;
         const size_t size = end - position < rest ? (size_t)(end - position) : rest;
@@ -223,8 +222,8 @@ static void drop_sent(struct output *output)
 enum stave_status output_send(struct output *output, struct transport *transport, uint64_t *ret_sent)
 {
     *ret_sent = 0;
-    struct iovec pieces[IOVEC_COUNT_MAX];
-    const int count = chain_pieces(output, pieces);
+    struct iovec pieces[OUTPUT_PIECE_COUNT_MAX];
+    const int count = output_next(output, pieces);
     if (count == 0) return STAVE_OK;
     size_t sent = 0;
     if (transport_write(transport, pieces, count, &sent) == TRANSPORT_END) return STAVE_IO;

@@ -19,6 +19,7 @@
 #include "stave.h"
 
 #define OUTPUT_MARK_COUNT_MAX ((size_t)8)
+#define OUTPUT_PIECE_COUNT_MAX 64 /* of one write */
 
 struct output_piece;
 
@@ -41,8 +42,9 @@ struct output {
 };
 
 /*
- * Takes over what the reply holds, and empties it. Not withheld (`sequence` 0) and with nothing before it,
- * as much as possible is sent at once. STAVE_OK, STAVE_NO_MEMORY, or STAVE_IO: the connection is broken.
+ * Takes over what the reply holds, and empties it. Not withheld (`sequence` 0) and with nothing before it, as
+ * much as possible is sent at once (`transport` NULL: nothing is). STAVE_OK, STAVE_NO_MEMORY, or STAVE_IO:
+ * the connection is broken.
  */
 enum stave_status output_append(struct output *output, struct reply *reply, struct transport *transport,
                                 uint64_t sequence, uint64_t reply_count, uint64_t *ret_sent);
@@ -52,6 +54,9 @@ enum stave_status output_append(struct output *output, struct reply *reply, stru
  * STAVE_OK or STAVE_NO_MEMORY.
  */
 enum stave_status output_append_bytes(struct output *output, struct stave_bytes bytes, uint64_t sequence);
+
+/* What output_send() takes at once, OUTPUT_PIECE_COUNT_MAX pieces at most; the result is how many. */
+int output_next(const struct output *output, struct iovec *ret_pieces);
 
 /* Sends what may be sent. STAVE_OK, or STAVE_IO. */
 enum stave_status output_send(struct output *output, struct transport *transport, uint64_t *ret_sent);

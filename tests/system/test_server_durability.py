@@ -20,6 +20,7 @@ from stave_server import BIN_DIR, PATIENCE, SANITIZE, RespError, Server, encode,
 
 COMPILER = os.environ.get("CC", "cc")
 WRITE_COUNT_MAX = 10000  # of one writer
+PROCESS_MADVISE, MADV_PAGEOUT = 440, 21  # process_madvise(2)
 
 
 class Writer(threading.Thread):
@@ -648,6 +649,70 @@ class Cold(unittest.TestCase):
                     leaver.close()
             with server.client() as client:
                 self.assertEqual(b"x" * 50000, client("GET", "k1"))
+
+    def evict(self, server):
+        """Takes what the server has mapped of its store out of its memory, as a lack of memory would."""
+        system_call = ctypes.CDLL(None, use_errno=True).syscall
+        system_call.restype = ctypes.c_long
+        process = os.pidfd_open(server.process.pid)
+        try:
+            with open(f"/proc/{server.process.pid}/maps", encoding="ascii") as maps:
+                areas = [line.split()[0].split("-") for line in maps if server.directory in line]
+            for begin, end in ((int(begin, 16), int(end, 16)) for begin, end in areas):
+                area = (ctypes.c_size_t * 2)(begin, end - begin)
+                if system_call(PROCESS_MADVISE, process, area, ctypes.c_size_t(1), MADV_PAGEOUT, 0) < 0:
+                    self.skipTest(f"process_madvise: {os.strerror(ctypes.get_errno())}")
+        finally:
+            os.close(process)
+
+    def reads_of_loop(self, server):
+        """How often the thread of the loop has waited for a page of a mapping."""
+        for thread in os.listdir(f"/proc/{server.process.pid}/task"):
+            with open(f"/proc/{server.process.pid}/task/{thread}/stat", encoding="ascii") as file:
+                name, fields = file.read().split("(")[1].rsplit(")", 1)
+            if name == "stave-io-0":
+                return int(fields.split()[9])
+        return self.fail("the loop has no thread")
+
+    def begin_to_send(self, server, client, *request):
+        """What the kernel does not take at once is then on disk."""
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        client.send(*request)
+        with server.client() as other:
+            self.assertTrue(wait_until(lambda: re.search(r" obl=\d{7}", other("CLIENT", "LIST").decode())))
+        self.evict(server)
+        if self.resident_size(server) > 8 << 20:
+            self.skipTest("the system keeps its pages")
+
+    def test_what_has_left_memory_before_it_is_sent_is_read_beside_the_loop(self):
+        size = 32 << 20
+        value = os.urandom(size)
+        with Server(environment={"STAVE_COLD_READS": "yes"}, io_threads=1) as server:
+            with server.client() as client:
+                client("SET", "k", value)
+            self.start_cold(server)
+            with server.client() as client:
+                self.begin_to_send(server, client, "GET", "k")
+                before = self.reads_of_loop(server)
+                self.assertEqual(value, client.read())
+                self.assertLess(self.reads_of_loop(server) - before, 100)
+                self.assertGreater(self.cold_reads(client), 8)
+
+    def test_a_client_that_is_killed_while_the_rest_is_read_harms_nobody(self):
+        keys = [f"k{i}" for i in range(1000)]
+        with Server(environment={"STAVE_COLD_READS": "yes"}, io_threads=1) as server:
+            with server.client() as client:
+                client.pipeline([("SET", key, b"x" * 20000) for key in keys])
+            self.start_cold(server)
+            for _ in range(10):
+                with server.client() as victim, server.client() as killer:
+                    self.begin_to_send(server, victim, "MGET", *keys)
+                    before = self.cold_reads(killer)
+                    while self.cold_reads(killer) == before:
+                        victim.read_bytes(1 << 16)
+                    killer("CLIENT", "KILL", "SKIPME", "yes")
+            with server.client() as client:
+                self.assertEqual([b"x" * 20000] * len(keys), client("MGET", *keys))
 
     def test_a_digest_of_cold_values_is_that_of_warm_ones(self):
         with Server(environment={"STAVE_COLD_READS": "yes"}, io_threads=2, enable_debug_command="yes") as server:

@@ -140,6 +140,27 @@ static void all_that_is_withheld_is_dropped_and_counted(void **state)
     line_close(&line);
 }
 
+/* Y3 of cold.h: what is to be sent is looked at first. */
+static void what_is_kept_for_later_is_shown_and_then_sent(void **state)
+{
+    (void)state;
+    struct line line;
+    struct iovec pieces[OUTPUT_PIECE_COUNT_MAX];
+    char byte;
+    uint64_t sent;
+    line_open(&line);
+    reply_simple(&line.reply, "later");
+    assert_int_equal(output_append(&line.output, &line.reply, NULL, 0, 1, &sent), STAVE_OK);
+    assert_int_equal(sent, 0);
+    assert_int_equal(receive(&line, &byte, 1), 0);
+    assert_int_equal(output_next(&line.output, pieces), 1);
+    assert_int_equal(pieces[0].iov_len, 8);
+    assert_memory_equal(pieces[0].iov_base, "+later\r\n", 8);
+    expect_received(&line, "+later\r\n");
+    assert_int_equal(output_next(&line.output, pieces), 0);
+    line_close(&line);
+}
+
 /* A1 of reply.h: a large value is sent from its view, whatever the socket takes at a time. */
 static void bytes_and_views_arrive_in_order_through_a_slow_socket(void **state)
 {
@@ -191,6 +212,7 @@ int main(void)
         cmocka_unit_test(what_waits_is_sent_when_its_sequence_is_durable),
         cmocka_unit_test(nothing_is_sent_before_what_it_waits_for),
         cmocka_unit_test(all_that_is_withheld_is_dropped_and_counted),
+        cmocka_unit_test(what_is_kept_for_later_is_shown_and_then_sent),
         cmocka_unit_test_setup_teardown(bytes_and_views_arrive_in_order_through_a_slow_socket, fixture_setup,
                                         fixture_teardown),
     };

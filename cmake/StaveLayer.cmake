@@ -1,4 +1,4 @@
-# One target a layer, and its link line is its row of table 1.2 in style.md.
+# One target a layer, and its link line is its row of the layers in docs/ARCHITECTURE.md.
 #
 # Headers are included as "layer/module.h". A target's include path leads to a folder with a link to its own layer and
 # nothing else, and passes on to what it links: a layer outside the row is not found by the compiler.

@@ -192,16 +192,17 @@ static bool set_number(enum option option, const char *value, struct options *op
     }
 }
 
+/* What was read before it could be read no further is the options' too: it lives as long as the program. */
 static bool set_uri(char *value, struct options *options)
 {
     struct uri uri = {options->host, options->port, options->user, options->password, options->database};
-    if (!uri_parse(value, &uri)) return false;
+    const bool is_whole = uri_parse(value, &uri);
     options->host = uri.host;
     options->port = uri.port;
     options->user = uri.user;
     options->password = uri.password;
     options->database = uri.database;
-    return true;
+    return is_whole;
 }
 
 /* Options whose value is a text. */

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "cli/format_json.h"
-#include "cli/format_level.h"
+#include "cli/format_walk.h"
 #include "cli/quoted.h"
 
 enum { LABEL_MARK_SIZE = 2 }; /* ") " */
@@ -135,15 +135,14 @@ static void write_label(const struct format *format, FILE *out, struct format_le
     end_colour(format, out);
 }
 
-static struct format_level enter(const struct resp_value *value, const struct format_level *around)
+static struct format_level *enter(struct format_walk *walk, const struct resp_value *value)
 {
+    const struct format_level *const around = format_walk_around(walk);
     const uint64_t count = value->type == RESP_MAP ? value->elements.count / 2 : value->elements.count;
-    return (struct format_level){
-        .end = value->next,
-        .type = value->type,
-        .indent = around == NULL ? 0 : around->indent + around->label_width + LABEL_MARK_SIZE,
-        .label_width = digits_of(count),
-    };
+    struct format_level *const level = format_walk_enter(walk, value);
+    level->indent = around == NULL ? 0 : around->indent + around->label_width + LABEL_MARK_SIZE;
+    level->label_width = digits_of(count);
+    return level;
 }
 
 /* Does it take more than a line? */
@@ -163,26 +162,17 @@ static bool is_tall(const struct resp_reader *reader, const struct resp_value *v
 static void write_quoted(const struct format *format, FILE *out, const struct resp_reader *reader,
                          const struct resp_value *reply)
 {
-    struct format_level levels[RESP_DEPTH_MAX];
-    size_t depth = 0;
-    uint32_t index = (uint32_t)(reply - reader->values);
-    const uint32_t end = reply->next;
-    while (index < end) {
-        const struct resp_value *const value = &reader->values[index];
-        while (depth > 0 && levels[depth - 1].end == index) depth--;
-        struct format_level *const level = depth > 0 ? &levels[depth - 1] : NULL;
-        if (value->type == RESP_ATTRIBUTE) {
-            index = value->next;
-            continue;
-        }
+    struct format_walk walk;
+    format_walk_begin(&walk, reader, reply);
+    const struct resp_value *value;
+    while ((value = format_walk_next(&walk)) != NULL) {
+        struct format_level *const level = format_walk_around(&walk);
         if (level != NULL) write_label(format, out, level);
-        index++;
         const bool is_map_key = level != NULL && format_has_pairs(level) && level->position % 2 == 1;
-        if (resp_is_aggregate(value->type) && value->elements.count > 0) {
-            levels[depth] = enter(value, level);
+        if (format_is_nested(value)) {
             const bool is_map_value = level != NULL && format_has_pairs(level) && !is_map_key;
-            if (is_map_value && is_tall(reader, value)) fprintf(out, "\n%*s", levels[depth].indent, "");
-            depth++;
+            const struct format_level *const entered = enter(&walk, value);
+            if (is_map_value && is_tall(reader, value)) fprintf(out, "\n%*s", entered->indent, "");
             continue;
         }
         write_quoted_leaf(format, out, reader, value);
@@ -218,25 +208,17 @@ static void write_raw_leaf(FILE *out, const struct resp_reader *reader, const st
 static void write_raw(const struct format *format, FILE *out, const struct resp_reader *reader,
                       const struct resp_value *reply)
 {
-    struct format_level levels[RESP_DEPTH_MAX];
-    size_t depth = 0;
-    uint32_t index = (uint32_t)(reply - reader->values);
-    const uint32_t end = reply->next;
-    while (index < end) {
-        const struct resp_value *const value = &reader->values[index];
-        while (depth > 0 && levels[depth - 1].end == index) depth--;
-        struct format_level *const level = depth > 0 ? &levels[depth - 1] : NULL;
-        if (value->type == RESP_ATTRIBUTE) {
-            index = value->next;
-            continue;
-        }
+    struct format_walk walk;
+    format_walk_begin(&walk, reader, reply);
+    const struct resp_value *value;
+    while ((value = format_walk_next(&walk)) != NULL) {
+        struct format_level *const level = format_walk_around(&walk);
         if (level != NULL) {
             const bool is_map_value = format_has_pairs(level) && level->position % 2 == 1;
             if (level->position++ > 0) fputs(is_map_value ? " " : format->delimiter, out);
         }
-        index++;
-        if (resp_is_aggregate(value->type) && value->elements.count > 0)
-            levels[depth++] = enter(value, level);
+        if (format_is_nested(value))
+            (void)format_walk_enter(&walk, value);
         else
             write_raw_leaf(out, reader, value);
     }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/format_level.h"
+#include "cli/format_walk.h"
 #include "cli/message.h"
 #include "cli/quoted.h"
 
@@ -177,10 +177,10 @@ static void write_key(FILE *out, bool is_quoted, const struct resp_reader *reade
     }
 }
 
-static void leave(FILE *out, const struct format_level *levels, size_t *depth, uint32_t index)
+static void close_ended(FILE *out, struct format_walk *walk)
 {
-    while (*depth > 0 && levels[*depth - 1].end == index)
-        putc_unlocked(format_has_pairs(&levels[--*depth]) ? '}' : ']', out);
+    const struct format_level *level;
+    while ((level = format_walk_leave(walk)) != NULL) putc_unlocked(format_has_pairs(level) ? '}' : ']', out);
 }
 
 /* Writes what separates it from the element before. Is the next value a key? */
@@ -195,30 +195,22 @@ static bool begin_element(FILE *out, struct format_level *level)
 void format_json_reply(FILE *out, bool is_quoted, const struct resp_reader *reader,
                        const struct resp_value *reply)
 {
-    struct format_level levels[RESP_DEPTH_MAX];
-    size_t depth = 0;
-    uint32_t index = (uint32_t)(reply - reader->values);
-    const uint32_t end = reply->next;
-    while (index < end) {
-        const struct resp_value *const value = &reader->values[index];
-        leave(out, levels, &depth, index);
-        if (value->type == RESP_ATTRIBUTE) {
-            index = value->next;
-            continue;
-        }
-        if (depth > 0 && begin_element(out, &levels[depth - 1])) {
+    struct format_walk walk;
+    format_walk_begin(&walk, reader, reply);
+    for (;;) {
+        close_ended(out, &walk);
+        const struct resp_value *const value = format_walk_next(&walk);
+        if (value == NULL) break;
+        struct format_level *const level = format_walk_around(&walk);
+        if (level != NULL && begin_element(out, level)) {
             write_key(out, is_quoted, reader, value);
-            index = value->next;
-            continue;
-        }
-        index++;
-        if (resp_is_aggregate(value->type) && value->elements.count > 0) {
-            levels[depth++] = (struct format_level){.end = value->next, .type = value->type};
+            format_walk_pass(&walk, value);
+        } else if (format_is_nested(value)) {
+            (void)format_walk_enter(&walk, value);
             putc_unlocked(value->type == RESP_MAP ? '{' : '[', out);
         } else {
             write_leaf(out, is_quoted, reader, value);
         }
     }
-    leave(out, levels, &depth, end);
     putc_unlocked('\n', out);
 }

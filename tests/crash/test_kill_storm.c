@@ -566,6 +566,16 @@ static pid_t start(struct storm *storm, void (*run)(struct storm *storm))
     return child;
 }
 
+/* On a slow machine most writers would be killed before they have opened the store. */
+static void await_an_operation(const struct storm *storm)
+{
+    const uint64_t began_ns = test_clock_ns();
+    uint64_t before = 0;
+    for (unsigned i = 0; i < WRITER_COUNT; i++) before += storm->from[i];
+    while (count_done(storm) == before && !atomic_load(&storm->shared->has_trouble))
+        assert_true(test_nap(began_ns));
+}
+
 static void run_round(struct storm *storm)
 {
     int status = 0;
@@ -573,6 +583,7 @@ static void run_round(struct storm *storm)
     for (unsigned i = 0; i < WRITER_COUNT; i++) storm->from[i] = atomic_load(&storm->shared->done[i]);
     const pid_t reader = start(storm, run_reader);
     const pid_t writer = start(storm, run_writers);
+    if (storm->round % 2 == 1) await_an_operation(storm);
     const uint64_t time_max = random_chance(&storm->random, 6) ? 300000 : 60000;
     (void)usleep((useconds_t)random_below(&storm->random, time_max));
     (void)kill(writer, SIGKILL);

@@ -120,7 +120,7 @@ int main(int argc, char **argv)
     (void)setlocale(LC_CTYPE, "");
     if (!options_parse(argv + 1, argc > 0 ? (size_t)argc - 1 : 0, &options)) return CLI_USAGE;
     const enum cli_exit result = run(&options);
-    if (fflush(stdout) == 0 && ferror(stdout) == 0) return result;
+    if (fflush(stdout) == 0 && ferror(stdout) == 0) return (int)result;
     message("the output cannot be written");
     return CLI_FAILURE;
 }

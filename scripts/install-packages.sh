@@ -4,7 +4,7 @@
 set -eu
 
 build="build-essential cmake ninja-build pkg-config libxxhash-dev libuv1-dev libedit-dev libssl-dev"
-test="$build libcmocka-dev clang-format python3 redis-server redis-tools python3-redis libhiredis-dev"
+test="$build libcmocka-dev clang clang-format python3 redis-server redis-tools python3-redis libhiredis-dev"
 # Node's own packages bring npm with them, and do not stand beside Debian's.
 command -v npm >/dev/null 2>&1 || test="$test nodejs npm"
 fuzz="$build clang libclang-rt-14-dev"

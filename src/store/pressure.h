@@ -31,13 +31,6 @@ bool pressure_is_near(const struct store *store);
  */
 bool pressure_wait(struct store *store, uint64_t size);
 
-/* What a turn of compaction has done. */
-enum pressure_turn {
-    PRESSURE_IDLE,
-    PRESSURE_WORKED, /* for nothing yet: tombstones can go when all that is older has been copied */
-    PRESSURE_GAINED, /* disk came back */
-};
-
 /*
  * No lock held, and no part of the upkeep. A delete has found the disk full: waits for the next turn of
  * compaction. True: disk came back, or may with the next turns; *fruitless counts those without, from 0.

@@ -113,6 +113,13 @@ struct counters {
     _Atomic uint64_t expired;
 };
 
+/* What a turn of compaction has done. */
+enum pressure_turn {
+    PRESSURE_IDLE,
+    PRESSURE_WORKED, /* for nothing yet: tombstones can go when all that is older has been copied */
+    PRESSURE_GAINED, /* disk came back */
+};
+
 struct store {
     struct dir dir;
     struct dir_lock lock;
@@ -170,10 +177,10 @@ struct store {
     uint64_t output_size;       /* write_lock; of files that compaction is writing, or removing */
     uint64_t relief_begun;      /* write_lock; turns of compaction begun, */
     uint64_t relief_ended;      /* write_lock; and ended, */
-    int relief_turn;            /* write_lock; enum pressure_turn: what came of the last one */
-    bool closing;               /* write_lock */
-    bool starts_from_reserve;   /* alone at open: the first tail may use its part of RESERVE */
-    struct condition roll_done; /* write_lock; spare made, sealing done, space given back */
+    enum pressure_turn relief_turn; /* write_lock; what came of the last one */
+    bool closing;                   /* write_lock */
+    bool starts_from_reserve;       /* alone at open: the first tail may use its part of RESERVE */
+    struct condition roll_done;     /* write_lock; spare made, sealing done, space given back */
 
     _Atomic int failed; /* enum stave_status; set once (T7) */
 

@@ -129,7 +129,7 @@ void scratch_truncate(const char *dir, const char *name, uint64_t size)
 void scratch_flip(const char *dir, const char *name, uint64_t offset)
 {
     char path[SCRATCH_PATH_SIZE];
-    uint8_t byte;
+    uint8_t byte = 0;
     join(path, dir, name);
     const int fd = open(path, O_RDWR | O_CLOEXEC);
     must(fd >= 0 && pread(fd, &byte, 1, (off_t)offset) == 1, "read", path);

@@ -202,11 +202,11 @@ static void *count_up(void *context)
 {
     struct shared *shared = context;
     uint64_t number = 0;
-    while (!atomic_load(&shared->stop)) {
+    do { /* once at least, however late the thread begins */
         EXPECT(shared, stave_update(shared->store, stave_text("counter"), increment, &number, NULL, NULL) ==
                            STAVE_OK);
         atomic_fetch_add(&shared->increments, 1);
-    }
+    } while (!atomic_load(&shared->stop));
     return NULL;
 }
 

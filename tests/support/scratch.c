@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -208,6 +209,40 @@ void scratch_drop_pages(const char *dir)
     closedir(listing);
 }
 
+/* Source: mincore(2), which reads nothing. */
+static uint64_t resident_size(const char *path, size_t size)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t count = (size + page - 1) / page;
+    uint64_t resident = 0;
+    unsigned char *states = malloc(count + 1);
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    must(states != NULL && descriptor >= 0, "open", path);
+    void *pages = mmap(NULL, size, PROT_READ, MAP_SHARED, descriptor, 0);
+    must(pages != MAP_FAILED && mincore(pages, size, states) == 0, "mincore", path);
+    for (size_t i = 0; i < count; i++) resident += (states[i] & 1) * page;
+    (void)munmap(pages, size);
+    (void)close(descriptor);
+    free(states);
+    return resident;
+}
+
+uint64_t scratch_resident_size(const char *dir)
+{
+    char path[SCRATCH_PATH_SIZE];
+    struct stat status;
+    uint64_t size = 0;
+    DIR *listing = opendir(dir);
+    must(listing != NULL, "opendir", dir);
+    for (const struct dirent *entry; (entry = readdir(listing)) != NULL;) {
+        join(path, dir, entry->d_name);
+        if (stat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0)
+            size += resident_size(path, (size_t)status.st_size);
+    }
+    (void)closedir(listing);
+    return size;
+}
+
 size_t scratch_count_descriptors(void)
 {
     return count_entries("/proc/self/fd", false);
@@ -318,6 +353,14 @@ bool test_nap(uint64_t began_ns)
 {
     (void)usleep(NAP_US);
     return test_clock_ns() - began_ns < PATIENCE_NS;
+}
+
+_Noreturn void test_skip(const char *reason)
+{
+    (void)printf("skipped: %s\n", reason);
+    (void)fflush(stdout);
+    skip();
+    abort(); /* skip() does not come back */
 }
 
 uint64_t test_seed(void)

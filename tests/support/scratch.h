@@ -42,6 +42,8 @@ bool scratch_find_segment(const char *dir, struct stave_bytes bytes, char ret_na
 size_t scratch_count_segments(const char *dir);
 /* Out of the page cache, as far as the file system lets them go (tmpfs does not), and nobody maps them. */
 void scratch_drop_pages(const char *dir);
+/* Bytes of the files in a flat directory that are in the page cache, as the system has it: whole pages. */
+uint64_t scratch_resident_size(const char *dir);
 /* Descriptors that this process has open. */
 size_t scratch_count_descriptors(void);
 
@@ -76,5 +78,7 @@ uint64_t test_clock_ns(void);
  * program.
  */
 bool test_nap(uint64_t began_ns);
+/* Skips the running test for what is missing here, never for what Stave answered; `make test` names it. */
+_Noreturn void test_skip(const char *reason);
 
 #endif

@@ -11,7 +11,6 @@
 #include "os/dir.h"
 #include "os/file.h"
 #include "support/fixture.h"
-#include "support/slowness.h"
 
 #define SMALL_SIZE 16000 /* in the log: four fill a segment */
 #define LARGE_SIZE 50000 /* a segment each */
@@ -152,7 +151,6 @@ static void expect_few_after_compaction(const struct scratch *scratch, uint64_t 
 static void at_the_limit_of_segments_only_writes_fail_and_compaction_leads_out(void **state)
 {
     (void)state;
-    if (TEST_SLOWNESS > 2) skip(); /* no threads meet here that do not elsewhere, and it would take minutes */
     const struct stave_options options = smallest_segments();
     struct scratch scratch;
     uint64_t count = 0;

@@ -243,13 +243,17 @@ static bool delete_until_full(struct stave *store, struct ledger *ledger)
     return status == STAVE_OK || status == STAVE_FULL || fails(store, ledger, "delete");
 }
 
-static bool put_and_delete_until_full(struct stave *store, struct ledger *ledger)
+static bool put_again_until_full(struct stave *store, struct ledger *ledger)
 {
     enum stave_status status = STAVE_OK;
-    if (!delete_until_full(store, ledger)) return false;
     while ((status = put(store, AGAIN_FIRST + ledger->put_again, 1)) == STAVE_OK) ledger->put_again++;
-    if (status != STAVE_FULL) return fails(store, ledger, "put");
-    return delete_until_full(store, ledger);
+    return status == STAVE_FULL || fails(store, ledger, "put");
+}
+
+static bool put_and_delete_until_full(struct stave *store, struct ledger *ledger)
+{
+    return delete_until_full(store, ledger) && put_again_until_full(store, ledger) &&
+           delete_until_full(store, ledger);
 }
 
 static void expect_ledger(struct stave *store, const struct ledger *ledger)
@@ -323,20 +327,13 @@ static void a_store_killed_again_and_again_beside_a_snapshot_on_a_full_disk_open
     for_each_disk(fill_snapshot_and_kill);
 }
 
-static bool only_put_until_full(struct stave *store, struct ledger *ledger)
-{
-    enum stave_status status = STAVE_OK;
-    while ((status = put(store, AGAIN_FIRST + ledger->put_again, 1)) == STAVE_OK) ledger->put_again++;
-    return status == STAVE_FULL || fails(store, ledger, "put");
-}
-
 static void fill_and_put_and_kill(struct disk *disk)
 {
     struct ledger *ledger = ledger_make();
     struct stave *store = store_open(disk->scratch.store, &disk->options);
     ledger->count = put_until_full(store);
     store_close(store);
-    for (int i = 0; i < KILL_COUNT; i++) run_and_kill(disk, ledger, only_put_until_full);
+    for (int i = 0; i < KILL_COUNT; i++) run_and_kill(disk, ledger, put_again_until_full);
     store = store_open(disk->scratch.store, &disk->options);
     expect_ledger(store, ledger);
     store_close(store);

@@ -564,6 +564,7 @@ static void a_value_of_5_mib_is_kept(void **state)
     store_expect(fixture->store, "large", "small now");
 }
 
+/* Takes 1 GiB of disk and memory; fault/test_sizes.c has the same, smaller under sanitizers, in each run. */
 static void a_value_of_520_mib_is_kept(void **state)
 {
     struct fixture *fixture = *state;

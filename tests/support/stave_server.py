@@ -401,6 +401,6 @@ def main():
     """
     faulthandler.dump_traceback_later(540)
     result = unittest.main(verbosity=1, warnings="ignore", exit=False).result
-    for _, reason in result.skipped:
+    for reason in sorted({reason for _, reason in result.skipped}):
         print(f"skipped: {reason}", flush=True)
     sys.exit(0 if result.wasSuccessful() else 1)
